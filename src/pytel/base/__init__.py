@@ -1,1 +1,1 @@
-"""Placeholder."""
+"""What every room may use: the clock, units, identifiers, errors, threads. Pure Python, imports nothing above."""

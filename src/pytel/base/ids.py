@@ -1,0 +1,47 @@
+"""Identifiers and random numbers: from the operating system, or from the seed of a virtual night."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import random
+from collections.abc import Iterator
+
+from pytel.base import clock
+
+_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's base 32
+_source: random.Random = random.SystemRandom()
+
+
+def new_id() -> str:
+    """Make a ULID: 26 characters that sort by site time."""
+    value = (int(clock.time() * 1000) & ((1 << 48) - 1)) << 80 | _source.getrandbits(80)
+    return "".join(_ALPHABET[(value >> shift) & 31] for shift in range(125, -1, -5))
+
+
+def is_id(text: str) -> bool:
+    """Tell whether `text` has the form of a ULID (and so is safe as a file name)."""
+    return len(text) == 26 and all(character in _ALPHABET for character in text)
+
+
+def uniform(low: float, high: float) -> float:
+    """Draw a number for jitter and the like; from the seed in a virtual night."""
+    return _source.uniform(low, high)
+
+
+def derived_seed(*parts: object) -> int:
+    """Make a 64-bit seed out of names and numbers, the same in every process."""
+    text = "\x1f".join(map(str, parts))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
+
+
+@contextlib.contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Draw ids and random numbers from `seed` for the length of a block."""
+    global _source
+    before = _source
+    _source = random.Random(derived_seed("ids", seed))
+    try:
+        yield
+    finally:
+        _source = before
