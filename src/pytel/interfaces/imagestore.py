@@ -1,0 +1,51 @@
+"""Images by id."""
+
+from __future__ import annotations
+
+from pytel.base.units import Bytes
+from pytel.interfaces.images import ImageRef
+from pytel.module import Interface, Role, State, Struct, rpc
+
+
+class ImageStoreState(State, frozen=True, kw_only=True):
+    """How full the store is."""
+
+    images: int
+    used: Bytes
+    capacity: Bytes
+
+
+class StoreDirectory(Struct, frozen=True, kw_only=True):
+    """Where the store keeps its files. Whoever finds a file `nonce` with this text there is on the same host."""
+
+    path: str
+    nonce: str
+
+
+class ImageStore(Interface):
+    """Keeps images, each written once, under an id; bounded in size. Never loses one that nobody has archived."""
+
+    state = ImageStoreState
+
+    @rpc(role=Role.VIEWER)
+    async def directory(self) -> StoreDirectory:
+        """Tell where the files are, for modules on the same host."""
+        raise NotImplementedError
+
+    @rpc(role=Role.MODULE)
+    async def commit(self, upload: str, sha256: str, size: Bytes) -> ImageRef:
+        """Take over the file `incoming/<upload>`. Committing the same upload twice gives the same image.
+
+        Raises `NotFound`, `ChecksumError`, `StorageFull`.
+        """
+        raise NotImplementedError
+
+    @rpc(role=Role.VIEWER)
+    async def list_images(self) -> list[ImageRef]:
+        """List what is in the store, oldest first."""
+        raise NotImplementedError
+
+    @rpc(role=Role.MODULE)
+    async def release(self, id: str) -> None:  # noqa: A002 - the word of the protocol
+        """Tell that the image is archived: it may go when room is needed."""
+        raise NotImplementedError

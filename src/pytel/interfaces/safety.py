@@ -1,0 +1,46 @@
+"""Whether it is safe to be open (ASCOM ISafetyMonitor)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pytel.module import Event, Interface, Role, State, rpc
+
+
+class SafetyMonitorState(State, frozen=True, kw_only=True):
+    """The verdict. It holds until `expires` (site time) and no longer: silence means unsafe."""
+
+    safe: bool
+    reasons: tuple[str, ...] = ()
+    expires: datetime
+    since: datetime
+
+    def verdict(self, now: datetime) -> tuple[bool, tuple[str, ...]]:
+        """Safe or not at `now`, with the reasons."""
+        if now > self.expires:
+            return False, (f"the last word of the safety monitor expired at {self.expires:%H:%M:%S} UTC",)
+        return self.safe, self.reasons
+
+
+class SafetyChanged(Event, frozen=True, kw_only=True):
+    """The verdict changed."""
+
+    safe: bool
+    reasons: tuple[str, ...] = ()
+
+
+class SafetyMonitor(Interface):
+    """Judges weather and site; publishes its verdict as a state that expires."""
+
+    state = SafetyMonitorState
+    events = (SafetyChanged,)
+
+    @rpc(role=Role.OPERATOR)
+    async def declare_unsafe(self, reason: str) -> None:
+        """Keep the site closed until `clear_unsafe` is called."""
+        raise NotImplementedError
+
+    @rpc(role=Role.OPERATOR)
+    async def clear_unsafe(self) -> None:
+        """Take a declared reason back; the sensors decide again."""
+        raise NotImplementedError

@@ -1,0 +1,83 @@
+"""An interface says what a module can do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from typing import Any, ClassVar
+
+from pytel.module.messages import Capabilities, Event, State
+from pytel.module.rpc import Method, RpcOptions, method_of
+
+
+class Interface:
+    """Base of all interfaces: a concrete class whose `@rpc` methods raise `NotImplementedError`.
+
+    A change that only adds keeps `version`; peers of another version do not see it.
+    """
+
+    version: ClassVar[int] = 1
+    state: ClassVar[type[State] | None] = None
+    events: ClassVar[tuple[type[Event], ...]] = ()
+    capabilities_type: ClassVar[type[Capabilities] | None] = None
+
+    @classmethod
+    def urn(cls) -> str:
+        """The name of the interface on the wire."""
+        return f"urn:pytel:interface:{cls.__name__}:{cls.version}"
+
+
+def is_interface(kind: type) -> bool:
+    """Tell whether `kind` is an interface itself, not a module that implements one."""
+    return issubclass(kind, Interface) and kind is not Interface and not getattr(kind, "is_module", False)
+
+
+@cache
+def interfaces_of(kind: type) -> tuple[type[Interface], ...]:
+    """All interfaces that a module class implements, sorted by name."""
+    return tuple(sorted((base for base in kind.__mro__ if is_interface(base)), key=lambda base: base.__name__))
+
+
+@cache
+def methods_of(kind: type) -> dict[str, Method]:
+    """The methods of an interface or module class that can be called over a bus, by name.
+
+    Raises `TypeError` when an implementation does not fit its interface.
+    """
+    found: dict[str, Method] = {}
+    for name in sorted(_rpc_names(kind)):
+        found[name] = _method(kind, name)
+    return found
+
+
+def _rpc_names(kind: type) -> set[str]:
+    return {name for base in kind.__mro__ for name, member in vars(base).items() if hasattr(member, "__rpc__")}
+
+
+def _declarations(kind: type, name: str) -> Iterator[tuple[type, Any, RpcOptions]]:
+    for base in kind.__mro__:
+        member = vars(base).get(name)
+        if member is not None and hasattr(member, "__rpc__"):
+            yield base, member, member.__rpc__
+
+
+def _method(kind: type, name: str) -> Method:
+    declared = list(_declarations(kind, name))
+    owner, function, options = declared[-1]
+    for _, _, nearer in reversed(declared[:-1]):
+        options = nearer.over(options)
+    interface = owner.__name__ if is_interface(owner) else kind.__name__
+    method = method_of(name, function, interface, options)
+    implementation = getattr(kind, name)
+    if not is_interface(kind) and implementation is not function:
+        _check_signature(kind, method, implementation)
+    return method
+
+
+def _check_signature(kind: type, method: Method, implementation: Any) -> None:
+    offered = method_of(method.name, implementation, kind.__name__, method.options)
+    missing = [name for name in method.params.__struct_fields__ if name not in offered.params.__struct_fields__]
+    if missing:
+        raise TypeError(
+            f"{kind.__name__}.{method.name} lacks the parameter {missing[0]!r} that {method.interface} declares"
+        )
