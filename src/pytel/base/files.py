@@ -1,0 +1,58 @@
+"""Files that are there whole or not at all, also after a power cut or with a full disk."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import threading
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from pytel.base.errors import StorageFull
+
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+
+
+@contextlib.contextmanager
+def storage_full_named(path: Path) -> Iterator[None]:
+    """Turn "no space left on device" inside the block into `StorageFull`, which names `path`."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        raise StorageFull(f"no room left to write {path}: free space on its disk", path=str(path)) from error
+
+
+def write_atomically(path: Path, chunks: Iterable[bytes | memoryview]) -> None:
+    """Write a file that appears complete under its name, synced to disk, or does not appear.
+
+    Raises `StorageFull` when the disk is full; a file of the same name is replaced only by a complete one.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.part")
+    with storage_full_named(path):
+        try:
+            with temporary.open("wb", buffering=0) as file:
+                for chunk in chunks:
+                    _write_all(file.fileno(), memoryview(chunk).cast("B"))
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        sync_directory(path.parent)
+
+
+def sync_directory(path: Path) -> None:
+    """Make names that were added to or removed from a directory outlive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _write_all(descriptor: int, data: memoryview) -> None:
+    while data:
+        data = data[os.write(descriptor, data) :]

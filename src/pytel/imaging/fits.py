@@ -1,0 +1,213 @@
+"""FITS files of camera frames: written whole or not at all, the same bytes for the same frame, and read with care."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+from pytel.base.errors import InvalidParams, PytelError
+from pytel.base.files import write_atomically
+from pytel.imaging.cards import BLOCK, CARD, images_of
+from pytel.imaging.checksums import stamp, sum32
+from pytel.imaging.headers import CardValue, HeaderCard, card, utc_text, validate_card
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_TILE_ROWS = 64
+_MOST_PIXELS = 2**29
+_LARGEST_FILE = 2**32
+
+
+class ImageError(PytelError):
+    """The file is no image that can be read; the message says which file and why."""
+
+
+class Written(NamedTuple):
+    """Size in bytes and SHA-256 (hex) of a file."""
+
+    size: int
+    sha256: str
+
+
+def write_fits(
+    path: Path,
+    pixels: NDArray[np.uint16],
+    cards: Mapping[str, HeaderCard],
+    *,
+    compress: bool = False,
+    created: datetime,
+) -> Written:
+    """Write a frame of shape (rows, columns) as FITS, or Rice-compressed as an extension (`.fits.fz`).
+
+    The file carries CHECKSUM and DATASUM and depends on nothing but the arguments; `created` (aware) becomes DATE.
+    It is synced and appears under its name only when complete. Raises `InvalidParams` for a wrong frame or card,
+    `StorageFull` when the disk is full.
+    """
+    chunks = render_fits(pixels, cards, compress=compress, created=created)
+    write_atomically(path, chunks)
+    digest = hashlib.sha256()
+    for chunk in chunks:
+        digest.update(chunk)
+    return Written(sum(map(len, chunks)), digest.hexdigest())
+
+
+def render_fits(
+    pixels: NDArray[np.uint16], cards: Mapping[str, HeaderCard], *, compress: bool = False, created: datetime
+) -> list[bytes | memoryview]:
+    """Make the bytes of a FITS file, in pieces; see `write_fits`."""
+    if pixels.ndim != 2 or pixels.dtype.kind != "u" or pixels.dtype.itemsize != 2 or 0 in pixels.shape:
+        raise InvalidParams(f"a frame has two axes of 16-bit unsigned pixels, not {pixels.dtype} {pixels.shape}")
+    checked = {keyword: validate_card(keyword, given) for keyword, given in cards.items()}
+    checked["DATE"] = card("DATE", utc_text(created))
+    return _render_compressed(pixels, checked) if compress else _render_plain(pixels, checked)
+
+
+def _render_plain(pixels: NDArray[np.uint16], cards: dict[str, HeaderCard]) -> list[bytes | memoryview]:
+    data = _signed_big_endian(pixels)
+    padding = bytes(-len(data) % BLOCK)
+    structure = _structure(pixels.shape)
+    header = stamp(images_of(structure | cards), sum32(data) if len(data) % 4 == 0 else sum32(bytes(data) + padding))
+    return [header, data, padding]
+
+
+def _signed_big_endian(pixels: NDArray[np.uint16]) -> memoryview:
+    """Unsigned pixels as FITS keeps them: less 32768, big-endian."""
+    import numpy as np
+
+    native = np.ascontiguousarray(pixels, dtype=np.uint16)
+    shifted = (native ^ np.uint16(0x8000)).astype(">u2", copy=False)
+    return memoryview(cast(Any, shifted.reshape(-1).view(np.uint8)))
+
+
+def _structure(shape: tuple[int, ...]) -> dict[str, HeaderCard]:
+    rows, columns = shape
+    return {
+        "SIMPLE": HeaderCard(True, "FITS standard 4.0"),
+        "BITPIX": HeaderCard(16, "bits of a pixel"),
+        "NAXIS": HeaderCard(2, "number of axes"),
+        "NAXIS1": HeaderCard(columns, "columns"),
+        "NAXIS2": HeaderCard(rows, "rows"),
+        "BSCALE": HeaderCard(1, "pixels are unsigned 16-bit numbers"),
+        "BZERO": HeaderCard(32768, "pixels are unsigned 16-bit numbers"),
+    }
+
+
+def _render_compressed(pixels: NDArray[np.uint16], cards: dict[str, HeaderCard]) -> list[bytes | memoryview]:
+    import numpy as np
+    from astropy.io import fits
+
+    header = fits.Header.fromstring("".join(images_of(cards)))
+    rows, columns = pixels.shape
+    native = np.ascontiguousarray(pixels, dtype=np.uint16)
+    tile = (min(_TILE_ROWS, rows), columns)
+    extension = fits.CompImageHDU(native, header, compression_type="RICE_1", tile_shape=tile, uint=True)
+    buffer = io.BytesIO()
+    fits.HDUList([fits.PrimaryHDU(), extension]).writeto(buffer, output_verify="exception")
+    return _stamp_units(buffer.getvalue())
+
+
+def _stamp_units(content: bytes) -> list[bytes | memoryview]:
+    """Give each header-data unit of a file its checksums."""
+    from astropy.io import fits
+
+    stamped: list[bytes | memoryview] = []
+    with fits.open(io.BytesIO(content), disable_image_compression=True) as units:
+        places = [unit.fileinfo() for unit in units]
+    for place in places:
+        data = memoryview(content)[place["datLoc"] : place["datLoc"] + place["datSpan"]]
+        images = _split_cards(content[place["hdrLoc"] : place["datLoc"]].decode("ascii"))
+        stamped += [stamp(images, sum32(data)), data]
+    return stamped
+
+
+def _split_cards(header: str) -> list[str]:
+    images = [header[start : start + CARD] for start in range(0, len(header), CARD)]
+    return images[: images.index("END".ljust(CARD))]
+
+
+def read_fits(path: Path) -> tuple[NDArray[Any], dict[str, CardValue]]:
+    """Read the first image of a FITS file, compressed or not: pixels (rows, columns) and header values.
+
+    Unsigned 16-bit frames come as uint16. Checksums are verified where the file has them. Raises `ImageError` for
+    what is no complete image of at most 2**29 pixels, whatever its bytes are.
+    """
+    if not path.is_file():
+        raise ImageError(f"{path} is not there", path=str(path))
+    if path.stat().st_size > _LARGEST_FILE:
+        raise ImageError(f"{path} is larger than any frame", path=str(path))
+    try:
+        return parse_fits(path.read_bytes())
+    except ImageError as error:
+        raise ImageError(f"{path} cannot be read: {error.message}", path=str(path)) from error
+
+
+def parse_fits(content: bytes) -> tuple[NDArray[Any], dict[str, CardValue]]:
+    """Read the bytes of a FITS file; see `read_fits`."""
+    try:
+        return _parse(content)
+    except ImageError:
+        raise
+    except MemoryError as error:
+        raise ImageError("it asks for more memory than there is") from error
+    except Exception as error:
+        raise ImageError(f"it is no valid FITS image ({type(error).__name__}: {error})") from error
+
+
+def _parse(content: bytes) -> tuple[NDArray[Any], dict[str, CardValue]]:
+    import numpy as np
+    from astropy.io import fits
+
+    if not content.startswith(b"SIMPLE  ="):
+        raise ImageError("it does not begin as a FITS file does")
+    with fits.open(io.BytesIO(content), disable_image_compression=True, lazy_load_hdus=True) as raw:
+        number = _first_image(raw)
+        _check_unit(raw[number], content)
+    with fits.open(io.BytesIO(content), uint=True) as units:
+        unit = units[number]
+        header = dict(_values(unit.header))
+        pixels = np.asarray(unit.data)
+    return pixels.astype(pixels.dtype.newbyteorder("="), copy=False), header
+
+
+def _first_image(units: Any) -> int:
+    for number in range(8):
+        try:
+            header = units[number].header
+        except IndexError:
+            break
+        if header.get("ZIMAGE") is True or (header["NAXIS"] == 2 and header.get("XTENSION", "IMAGE") == "IMAGE"):
+            return number
+    raise ImageError("it has no image of two axes")
+
+
+def _check_unit(unit: Any, content: bytes) -> None:
+    """Refuse what is cut short, changed, or would grow beyond measure when unpacked."""
+    header = unit.header
+    prefix = "Z" if header.get("ZIMAGE") is True else ""
+    if header[f"{prefix}NAXIS"] != 2:
+        raise ImageError("it has no image of two axes")
+    columns, rows = header[f"{prefix}NAXIS1"], header[f"{prefix}NAXIS2"]
+    if not (columns > 0 and rows > 0 and columns * rows <= _MOST_PIXELS):
+        raise ImageError(f"an image of {columns} x {rows} pixels is none that can be read")
+    place = unit.fileinfo()
+    end = place["datLoc"] + place["datSpan"]
+    if end > len(content):
+        raise ImageError(f"it is cut short: {end - len(content)} bytes are missing")
+    if "CHECKSUM" in header and sum32(memoryview(content)[place["hdrLoc"] : end]) not in (0, 0xFFFFFFFF):
+        raise ImageError("its checksum is wrong: the bytes were changed after it was written")
+
+
+_LEFT_OUT = frozenset({"COMMENT", "HISTORY", ""})
+
+
+def _values(header: Any) -> list[tuple[str, CardValue]]:
+    from astropy.io.fits.card import Undefined
+
+    kept = [entry for entry in header.cards if entry.keyword not in _LEFT_OUT]
+    return [(entry.keyword, None if isinstance(entry.value, Undefined) else entry.value) for entry in kept]

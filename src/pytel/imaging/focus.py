@@ -1,0 +1,182 @@
+"""Best focus from a focus curve: HFD against focuser position is a hyperbola, its square a parabola."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytel.base.errors import InvalidParams, PytelError
+
+_FEWEST = 5
+_REJECTED_BEYOND = 4.0
+_WORST_SCATTER = 0.15
+_LEAST_RISE = 1.1
+_LEAST_SPREAD = 0.2
+_MOST_TRIPLES = 400
+
+
+class FocusError(PytelError):
+    """The focus curve has no usable minimum; `data["direction"]` is +1 or -1 when best focus is beyond the range."""
+
+
+@dataclass(frozen=True)
+class FocusFit:
+    """Best focus: `position` with its `uncertainty` (focuser units), `hfd` there (pixels).
+
+    The curve is hfd² = hfd_best² + slope² (position - best)²; `slope` is that of the asymptotes. `scatter` is the
+    relative scatter of the points about it, `used` tells which of them were not rejected.
+    """
+
+    position: float
+    uncertainty: float
+    hfd: float
+    slope: float
+    scatter: float
+    used: tuple[bool, ...]
+
+    def hfd_at(self, position: float) -> float:
+        """HFD (pixels) that the curve has at a focuser position."""
+        return float(np.hypot(self.hfd, self.slope * (position - self.position)))
+
+
+@dataclass(frozen=True)
+class _Parabola:
+    """hfd² = a u² + b u + c in u = (position - centre) / half_range."""
+
+    coefficients: NDArray[np.float64]
+    covariance: NDArray[np.float64]
+
+
+def fit_focus_curve(
+    positions: Sequence[float], hfds: Sequence[float], errors: Sequence[float] | None = None
+) -> FocusFit:
+    """Fit a hyperbola to HFDs (pixels) at focuser positions, by weighted least squares with rejection of outliers.
+
+    `errors` are those of the HFDs; without them all have the same relative error. Points that are not finite or not
+    positive are left out. Raises `FocusError` when fewer than 5 good points remain, when the curve has no minimum or
+    one outside the sampled range, or fits badly.
+    """
+    if len(positions) != len(hfds) or (errors is not None and len(errors) != len(hfds)):
+        raise InvalidParams(f"{len(positions)} positions and {len(hfds)} HFDs do not belong together")
+    x, y = np.asarray(positions, dtype=np.float64), np.asarray(hfds, dtype=np.float64)
+    sigma = 0.03 * np.abs(y) if errors is None else np.asarray(errors, dtype=np.float64)
+    good = np.isfinite(x) & np.isfinite(y) & np.isfinite(sigma) & (y > 0) & (sigma > 0)
+    _require_points(x, good)
+    centre = (x[good].max() + x[good].min()) / 2
+    half_range = (x[good].max() - x[good].min()) / 2
+    u = (np.where(good, x, centre) - centre) / half_range
+    parabola, used = _fit_robustly(u, y, sigma, good)
+    _require_points(x, used)
+    best, least = _minimum(parabola, u, y, used)
+    scatter = _scatter(parabola, u, y, used)
+    if scatter > _WORST_SCATTER:
+        raise FocusError(f"the points scatter by {scatter:.0%} about the focus curve: too much to trust it")
+    return FocusFit(
+        position=float(centre + half_range * best),
+        uncertainty=float(half_range * _error_of_minimum(parabola, best)),
+        hfd=float(np.sqrt(least)),
+        slope=float(np.sqrt(parabola.coefficients[0]) / half_range),
+        scatter=scatter,
+        used=tuple(bool(value) for value in used),
+    )
+
+
+def _require_points(x: NDArray[np.float64], good: NDArray[np.bool_]) -> None:
+    distinct = len(np.unique(x[good]))
+    if distinct < _FEWEST:
+        raise FocusError(f"only {distinct} good points on the focus curve, {_FEWEST} are needed", points=distinct)
+
+
+def _fit_robustly(
+    u: NDArray[np.float64], y: NDArray[np.float64], sigma: NDArray[np.float64], good: NDArray[np.bool_]
+) -> tuple[_Parabola, NDArray[np.bool_]]:
+    """Start from the parabola through three points that suits most others, then let in what lies near the fit."""
+    residuals = np.abs(y - _hfd(_consensus(u, y, sigma, good), u)) / sigma
+    used = good
+    for _ in range(10):
+        spread = max(1.4826 * float(np.median(residuals[good])), _LEAST_SPREAD)
+        kept = good & (residuals <= _REJECTED_BEYOND * spread)
+        parabola = _fit(u, y, sigma, kept)
+        if bool((kept == used).all()):
+            break
+        used = kept
+        residuals = np.abs(y - _hfd(parabola.coefficients, u)) / sigma
+    return parabola, used
+
+
+def _consensus(
+    u: NDArray[np.float64], y: NDArray[np.float64], sigma: NDArray[np.float64], good: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """Of the parabolas through three of the points, the one with the least median residual (Rousseeuw 1984)."""
+    indices = np.flatnonzero(good)
+    triples = list(itertools.combinations(indices, 3))
+    triples = triples[:: 1 + len(triples) // _MOST_TRIPLES]
+    best, least = np.zeros(3), np.inf
+    for triple in triples:
+        chosen = list(triple)
+        if len(np.unique(u[chosen])) < 3:
+            continue
+        coefficients = np.polyfit(u[chosen], y[chosen] ** 2, 2)
+        residual = float(np.median((np.abs(y - _hfd(coefficients, u)) / sigma)[indices]))
+        if residual < least:
+            best, least = coefficients, residual
+    return best
+
+
+def _hfd(coefficients: NDArray[np.float64], u: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(np.sqrt(np.maximum(np.polyval(coefficients, u), 0)))
+
+
+def _fit(
+    u: NDArray[np.float64], y: NDArray[np.float64], sigma: NDArray[np.float64], used: NDArray[np.bool_]
+) -> _Parabola:
+    """Weighted least squares of hfd², whose error is 2 hfd sigma."""
+    weights = 1 / (2 * y[used] * sigma[used])
+    design = np.vander(u[used], 3) * weights[:, None]
+    coefficients, _, rank, _ = np.linalg.lstsq(design, y[used] ** 2 * weights, rcond=None)
+    if rank < 3:
+        raise FocusError("the points of the focus curve are at too few positions")
+    residuals = design @ coefficients - y[used] ** 2 * weights
+    # The errors of HFDs are estimates: let the scatter of the points set the scale.
+    variance = float(residuals @ residuals) / max(1, int(used.sum()) - 3)
+    covariance = np.linalg.inv(design.T @ design) * variance
+    return _Parabola(np.asarray(coefficients, dtype=np.float64), np.asarray(covariance, dtype=np.float64))
+
+
+def _minimum(
+    parabola: _Parabola, u: NDArray[np.float64], y: NDArray[np.float64], used: NDArray[np.bool_]
+) -> tuple[float, float]:
+    """Where the curve is lowest (in u) and hfd² there."""
+    a, b, c = map(float, parabola.coefficients)
+    low, high = float(u[used].min()), float(u[used].max())
+    slope_up = float(np.polyfit(u[used], y[used], 1)[0])
+    towards = -1 if slope_up > 0 else 1
+    if a <= 0:
+        raise FocusError("the focus curve has no minimum: sample a wider range", direction=towards)
+    best = -b / (2 * a)
+    if not low <= best <= high:
+        where = "below" if best < low else "above"
+        raise FocusError(
+            f"best focus is {where} the sampled range: move the range there", direction=-1 if best < low else 1
+        )
+    least = max(c - b * b / (4 * a), float(y[used].min() / 4) ** 2)
+    rise = max(_hfd(parabola.coefficients, np.array([low, high]))) / np.sqrt(least)
+    if rise < _LEAST_RISE:
+        raise FocusError("the focus curve is flat: sample a wider range", direction=0)
+    return best, least
+
+
+def _scatter(parabola: _Parabola, u: NDArray[np.float64], y: NDArray[np.float64], used: NDArray[np.bool_]) -> float:
+    relative = (y[used] - _hfd(parabola.coefficients, u[used])) / y[used]
+    return float(np.sqrt(np.mean(relative**2)))
+
+
+def _error_of_minimum(parabola: _Parabola, best: float) -> float:
+    """Error of -b / 2a by propagation."""
+    a = float(parabola.coefficients[0])
+    gradient = np.array([-best / a, -1 / (2 * a)])
+    return float(np.sqrt(max(0.0, gradient @ parabola.covariance[:2, :2] @ gradient)))
