@@ -1,1 +1,228 @@
-"""Placeholder."""
+"""What modules can do: one file for each device or service, with its states, events and capabilities.
+
+An interface is a concrete class whose `@rpc` methods raise `NotImplementedError`; a module inherits from it and fills
+them in, a caller asks for it by class:
+
+    telescope = self.find(Telescope)
+    await telescope.move_radec(83.82, -5.39)
+
+Words and meanings are those of ASCOM, INDI and FITS. Nothing here does anything, and importing all of it is cheap.
+"""
+
+from pytel.interfaces.acquisition import (
+    Acquisition,
+    AcquisitionFailed,
+    AcquisitionResult,
+    AcquisitionState,
+    AcquisitionStatus,
+    FieldNotSolved,
+    TargetAcquired,
+)
+from pytel.interfaces.autofocus import (
+    AutoFocus,
+    AutoFocusState,
+    AutoFocusStatus,
+    FocusFailed,
+    FocusFound,
+    FocusPoint,
+    FocusResult,
+)
+from pytel.interfaces.autoguider import (
+    AutoGuider,
+    AutoGuiderState,
+    AutoGuiderStatus,
+    GuideCorrected,
+    GuideOffset,
+    GuideStatistics,
+    GuidingLost,
+)
+from pytel.interfaces.camera import Camera, CameraCapabilities, CameraState, CameraStatus, Window
+from pytel.interfaces.control import Control, ControlState, Lease
+from pytel.interfaces.cover import (
+    CalibratorStatus,
+    CoverCalibrator,
+    CoverCalibratorCapabilities,
+    CoverCalibratorState,
+    CoverStatus,
+)
+from pytel.interfaces.enclosure import (
+    Enclosure,
+    EnclosureCapabilities,
+    EnclosureClosing,
+    EnclosureState,
+    EnclosureStatus,
+)
+from pytel.interfaces.filterwheel import Filter, FilterWheel, FilterWheelCapabilities, FilterWheelState
+from pytel.interfaces.fitsheaders import Card, ExposureMoment, FitsHeaderProvider
+from pytel.interfaces.flatfield import (
+    FlatField,
+    FlatFieldFailed,
+    FlatFieldResult,
+    FlatFieldState,
+    FlatFieldStatus,
+    FlatsTaken,
+)
+from pytel.interfaces.focuser import Focuser, FocuserCapabilities, FocuserState
+from pytel.interfaces.guideport import GuideDirection, GuidePort, GuidePortCapabilities, GuidePortState
+from pytel.interfaces.imagearchive import ArchivedImage, ImageArchive, ImageArchived, ImageArchiveState
+from pytel.interfaces.images import FrameType, ImageRef, NewImage
+from pytel.interfaces.imagestore import ImageStore, ImageStoreState, StoreDirectory
+from pytel.interfaces.motion import MotionStatus
+from pytel.interfaces.notifier import Notified, Notifier, Urgency
+from pytel.interfaces.observer import NightEnded, Observer, ObserverState, ObserverStatus
+from pytel.interfaces.reduction import (
+    CalibrationMissing,
+    ImageReduced,
+    MasterFrame,
+    ReducedImage,
+    Reduction,
+    ReductionState,
+    ReductionStatus,
+)
+from pytel.interfaces.rotator import PositionAngle, Rotator, RotatorCapabilities, RotatorState
+from pytel.interfaces.safety import SafetyChanged, SafetyMonitor, SafetyMonitorState
+from pytel.interfaces.scheduler import (
+    Schedule,
+    ScheduleBlock,
+    ScheduleChanged,
+    Scheduler,
+    SchedulerState,
+    SchedulerStatus,
+    UnscheduledTask,
+)
+from pytel.interfaces.switch import PortValue, Switch, SwitchCapabilities, SwitchChanged, SwitchPort, SwitchState
+from pytel.interfaces.tasks import (
+    Constraints,
+    Exposures,
+    Target,
+    Task,
+    TaskChanged,
+    TaskEntry,
+    TaskStatus,
+    TaskStore,
+    TaskStoreState,
+)
+from pytel.interfaces.telescope import Telescope, TelescopeCapabilities, TelescopeState, TelescopeStatus
+from pytel.interfaces.weather import WeatherState, WeatherStation
+
+__all__ = [
+    "Acquisition",
+    "AcquisitionFailed",
+    "AcquisitionResult",
+    "AcquisitionState",
+    "AcquisitionStatus",
+    "ArchivedImage",
+    "AutoFocus",
+    "AutoFocusState",
+    "AutoFocusStatus",
+    "AutoGuider",
+    "AutoGuiderState",
+    "AutoGuiderStatus",
+    "CalibrationMissing",
+    "CalibratorStatus",
+    "Camera",
+    "CameraCapabilities",
+    "CameraState",
+    "CameraStatus",
+    "Card",
+    "Constraints",
+    "Control",
+    "ControlState",
+    "CoverCalibrator",
+    "CoverCalibratorCapabilities",
+    "CoverCalibratorState",
+    "CoverStatus",
+    "Enclosure",
+    "EnclosureCapabilities",
+    "EnclosureClosing",
+    "EnclosureState",
+    "EnclosureStatus",
+    "ExposureMoment",
+    "Exposures",
+    "FieldNotSolved",
+    "Filter",
+    "FilterWheel",
+    "FilterWheelCapabilities",
+    "FilterWheelState",
+    "FitsHeaderProvider",
+    "FlatField",
+    "FlatFieldFailed",
+    "FlatFieldResult",
+    "FlatFieldState",
+    "FlatFieldStatus",
+    "FlatsTaken",
+    "FocusFailed",
+    "FocusFound",
+    "FocusPoint",
+    "FocusResult",
+    "Focuser",
+    "FocuserCapabilities",
+    "FocuserState",
+    "FrameType",
+    "GuideCorrected",
+    "GuideDirection",
+    "GuideOffset",
+    "GuidePort",
+    "GuidePortCapabilities",
+    "GuidePortState",
+    "GuideStatistics",
+    "GuidingLost",
+    "ImageArchive",
+    "ImageArchiveState",
+    "ImageArchived",
+    "ImageReduced",
+    "ImageRef",
+    "ImageStore",
+    "ImageStoreState",
+    "Lease",
+    "MasterFrame",
+    "MotionStatus",
+    "NewImage",
+    "NightEnded",
+    "Notified",
+    "Notifier",
+    "Observer",
+    "ObserverState",
+    "ObserverStatus",
+    "PortValue",
+    "PositionAngle",
+    "ReducedImage",
+    "Reduction",
+    "ReductionState",
+    "ReductionStatus",
+    "Rotator",
+    "RotatorCapabilities",
+    "RotatorState",
+    "SafetyChanged",
+    "SafetyMonitor",
+    "SafetyMonitorState",
+    "Schedule",
+    "ScheduleBlock",
+    "ScheduleChanged",
+    "Scheduler",
+    "SchedulerState",
+    "SchedulerStatus",
+    "StoreDirectory",
+    "Switch",
+    "SwitchCapabilities",
+    "SwitchChanged",
+    "SwitchPort",
+    "SwitchState",
+    "Target",
+    "TargetAcquired",
+    "Task",
+    "TaskChanged",
+    "TaskEntry",
+    "TaskStatus",
+    "TaskStore",
+    "TaskStoreState",
+    "Telescope",
+    "TelescopeCapabilities",
+    "TelescopeState",
+    "TelescopeStatus",
+    "UnscheduledTask",
+    "Urgency",
+    "WeatherState",
+    "WeatherStation",
+    "Window",
+]

@@ -4,14 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from pytel.module import Interface, Role, State, Struct, rpc
-
-
-class ControlState(State, frozen=True, kw_only=True):
-    """Who controls motion and exposure of the group, until when; None: nobody."""
-
-    holder: str | None = None
-    until: datetime | None = None
+from pytel.module import Interface, Role, Struct, rpc
+from pytel.module.leases import ControlState
 
 
 class Lease(Struct, frozen=True, kw_only=True):

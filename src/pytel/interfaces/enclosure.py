@@ -45,7 +45,7 @@ class EnclosureClosing(Event, frozen=True, kw_only=True):
 
 
 class Enclosure(Interface):
-    """Roof or dome. Every implementation refuses to open, and closes by itself, when safety is bad, stale or unknown."""
+    """Roof or dome. Each one refuses to open, and closes by itself, when safety is bad, stale or unknown."""
 
     state = EnclosureState
     events = (EnclosureClosing,)

@@ -49,9 +49,9 @@ class Constraints(Struct, frozen=True, kw_only=True):
 
 
 class Task(Struct, frozen=True, kw_only=True):
-    """One observation: a target, exposures and constraints. A higher `priority` comes first; with
-    `every_night` it is observed in each night anew.
+    """One observation: a target, exposures and constraints.
 
+    A higher `priority` (dimensionless) comes first; with `every_night` it is observed in each night anew.
     """
 
     id: str

@@ -1,0 +1,52 @@
+"""Pulse guiding (ASCOM ITelescope.PulseGuide, INDI guider interface, ST-4 port)."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from pytel.base.units import ArcsecPerSecond, Duration
+from pytel.module import Capabilities, Interface, State, rpc
+
+
+class GuideDirection(StrEnum):
+    """Where the telescope moves on the sky."""
+
+    NORTH = "north"
+    SOUTH = "south"
+    EAST = "east"
+    WEST = "west"
+
+
+class GuidePortState(State, frozen=True, kw_only=True):
+    """The pulses that are being given, None: that axis is at rest."""
+
+    ra: GuideDirection | None = None
+    dec: GuideDirection | None = None
+
+
+class GuidePortCapabilities(Capabilities, frozen=True, kw_only=True):
+    """The rates of guiding on the sky and the longest pulse."""
+
+    rate_ra: ArcsecPerSecond
+    rate_dec: ArcsecPerSecond
+    max_pulse: Duration
+
+
+class GuidePort(Interface):
+    """Nudges a telescope that tracks, for a given time at the guide rate."""
+
+    state = GuidePortState
+    capabilities_type = GuidePortCapabilities
+
+    @rpc(long=True, control=True)
+    async def pulse_guide(self, direction: GuideDirection, duration: Duration) -> None:
+        """Move at the guide rate for `duration`; done when the pulse is over. Both axes may move at a time.
+
+        Raises `Busy` while that axis is being moved, `LimitExceeded` above the longest pulse, `DeviceError`.
+        """
+        raise NotImplementedError
+
+    @rpc(always=True)
+    async def stop_guide(self) -> None:
+        """End all pulses at once."""
+        raise NotImplementedError
