@@ -14,8 +14,8 @@ from pytel.base.location import Location
 class SiteInfo(msgspec.Struct, frozen=True, kw_only=True):
     """Name, place and folders of a site.
 
-    `state_dir` is where modules keep what must outlive them. `simulation` is the section of the simulated world as it
-    stands in the site file (None: real hardware). `path` is the site file itself, None for a site that was made in code.
+    `state_dir` is where modules keep what must outlive them. `simulation` is the section of the simulated world as the
+    site file has it (None: real hardware). `path` is the site file itself, None for a site that was made in code.
     """
 
     name: str
