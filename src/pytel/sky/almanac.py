@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import datetime
 import functools
 from collections.abc import Callable
-from datetime import date as Date
-from datetime import timedelta
-from typing import NamedTuple, overload
+from typing import Any, NamedTuple, TypeVar
 
 import erfa
 import numpy as np
@@ -14,30 +13,23 @@ import numpy as np
 from pytel.base.location import Location
 from pytel.sky.coordinates import radec_to_altaz
 from pytel.sky.earth import Array, Instants, context, terrestrial_time
-from pytel.sky.sphere import Angles, plain, wrapped
+from pytel.sky.sphere import plain, wrapped
+
+Instant = TypeVar("Instant", float, Array)
 
 SUNSET_ALTITUDE = -0.833
 """Altitude of the Sun's centre, without refraction, when its upper limb touches the horizon."""
 DARK_ALTITUDE = -18.0
 _DAY = 86400.0
 _STEP = 300.0
-_AU_METRES = 149_597_870_700.0
 
 
-@overload
-def sun(when: float) -> tuple[float, float]: ...
-@overload
-def sun(when: Array) -> tuple[Array, Array]: ...
-def sun(when: Instants) -> tuple[Angles, Angles]:
+def sun(when: Instant) -> tuple[Instant, Instant]:
     """ICRS place (ra, dec) of the Sun seen from the Earth's centre, in degrees; good to 1 arcsec."""
     return _direction(-_sun_to_earth(when))
 
 
-@overload
-def moon(when: float) -> tuple[float, float]: ...
-@overload
-def moon(when: Array) -> tuple[Array, Array]: ...
-def moon(when: Instants) -> tuple[Angles, Angles]:
+def moon(when: Instant) -> tuple[Instant, Instant]:
     """ICRS place (ra, dec) of the Moon seen from the Earth's centre, in degrees; good to half an arcminute.
 
     Seen from a site it may stand up to a degree away: `moon_position`.
@@ -45,11 +37,7 @@ def moon(when: Instants) -> tuple[Angles, Angles]:
     return _direction(_earth_to_moon(when))
 
 
-@overload
-def moon_position(when: float, location: Location) -> tuple[float, float]: ...
-@overload
-def moon_position(when: Array, location: Location) -> tuple[Array, Array]: ...
-def moon_position(when: Instants, location: Location) -> tuple[Angles, Angles]:
+def moon_position(when: Instant, location: Location) -> tuple[Instant, Instant]:
     """ICRS place (ra, dec) of the Moon seen from a site, in degrees; good to half an arcminute."""
     barycentre_to_site = context(when, location)["eb"]
     _, earth = erfa.epv00(*terrestrial_time(when))
@@ -65,59 +53,41 @@ def _earth_to_moon(when: Instants) -> Array:
     return np.asarray(erfa.moon98(*terrestrial_time(when))["p"], dtype=np.float64)
 
 
-def _direction(vector: Array) -> tuple[Angles, Angles]:
+def _direction(vector: Array) -> tuple[Any, Any]:
     longitude, latitude = erfa.c2s(vector)
     return plain(wrapped(np.degrees(longitude))), plain(np.degrees(latitude))
 
 
-@overload
-def sun_altitude(when: float, location: Location) -> float: ...
-@overload
-def sun_altitude(when: Array, location: Location) -> Array: ...
-def sun_altitude(when: Instants, location: Location) -> Angles:
+def sun_altitude(when: Instant, location: Location) -> Instant:
     """Altitude of the Sun's centre in degrees, without refraction."""
-    ra, dec = sun(when)  # type: ignore[arg-type]
-    altitude: Angles = radec_to_altaz(ra, dec, when, location)[0]
-    return altitude
+    ra, dec = sun(when)
+    return radec_to_altaz(ra, dec, when, location)[0]
 
 
-@overload
-def moon_altitude(when: float, location: Location) -> float: ...
-@overload
-def moon_altitude(when: Array, location: Location) -> Array: ...
-def moon_altitude(when: Instants, location: Location) -> Angles:
+def moon_altitude(when: Instant, location: Location) -> Instant:
     """Altitude of the Moon's centre seen from a site, in degrees, without refraction; parallax is in."""
-    ra, dec = moon_position(when, location)  # type: ignore[arg-type]
-    altitude: Angles = radec_to_altaz(ra, dec, when, location)[0]
-    return altitude
+    ra, dec = moon_position(when, location)
+    return radec_to_altaz(ra, dec, when, location)[0]
 
 
-@overload
-def moon_illumination(when: float) -> float: ...
-@overload
-def moon_illumination(when: Array) -> Array: ...
-def moon_illumination(when: Instants) -> Angles:
+def moon_illumination(when: Instant) -> Instant:
     """Illuminated fraction of the Moon's disc, 0 (new) to 1 (full)."""
-    result: Angles = plain((1.0 + np.cos(np.radians(moon_phase_angle(when)))) / 2.0)  # type: ignore[arg-type]
+    result: Instant = plain((1.0 + np.cos(np.radians(moon_phase_angle(when)))) / 2.0)
     return result
 
 
-@overload
-def moon_phase_angle(when: float) -> float: ...
-@overload
-def moon_phase_angle(when: Array) -> Array: ...
-def moon_phase_angle(when: Instants) -> Angles:
+def moon_phase_angle(when: Instant) -> Instant:
     """Angle Sun-Moon-Earth in degrees, 0 at full Moon and 180 at new Moon."""
     to_earth = -_earth_to_moon(when)
     to_sun = to_earth - _sun_to_earth(when)
-    result: Angles = plain(np.degrees(erfa.sepp(to_earth, to_sun)))
+    result: Instant = plain(np.degrees(erfa.sepp(to_earth, to_sun)))
     return result
 
 
 class Night(NamedTuple):
     """One night of a site, in Unix seconds; an instant that does not occur (polar summer or winter) is `None`."""
 
-    date: Date
+    date: datetime.date
     """The local date of the evening."""
     start: float
     """Local mean noon before the night."""
@@ -163,21 +133,20 @@ def _night(day: int, location: Location, twilight: float) -> Night:
     times = start + _STEP * np.arange(_DAY / _STEP + 1)
     altitudes = sun_altitude(times, location)
 
-    def cross(altitude: float, rising: bool) -> float | None:
-        found = _first_crossing(times, altitudes, altitude, rising)
-        return None if found is None else _refine(lambda t: sun_altitude(t, location) - altitude, *found)
+    def refined(bracket: tuple[float, float] | None, altitude: float) -> float | None:
+        return bracket and _refine(lambda t: sun_altitude(t, location) - altitude, *bracket)
 
-    return Night(
-        date=Date(1970, 1, 1) + timedelta(days=day),
-        start=start,
-        sunset=cross(SUNSET_ALTITUDE, False),
-        dusk=cross(twilight, False),
-        dark_start=cross(DARK_ALTITUDE, False),
-        dark_end=cross(DARK_ALTITUDE, True),
-        dawn=cross(twilight, True),
-        sunrise=cross(SUNSET_ALTITUDE, True),
-        end=start + _DAY,
-    )
+    def passages(altitude: float) -> tuple[float | None, float | None]:
+        sinks = _first_crossing(times, altitudes, altitude, rising=False)
+        later = times >= (sinks[0] if sinks else start)
+        rises = _first_crossing(times[later], altitudes[later], altitude, rising=True)
+        return refined(sinks, altitude), refined(rises, altitude)
+
+    sunset, sunrise = passages(SUNSET_ALTITUDE)
+    dusk, dawn = passages(twilight)
+    dark_start, dark_end = passages(DARK_ALTITUDE)
+    date = datetime.date(1970, 1, 1) + datetime.timedelta(days=day)
+    return Night(date, start, sunset, dusk, dark_start, dark_end, dawn, sunrise, end=start + _DAY)
 
 
 def next_crossing(

@@ -15,7 +15,7 @@ DARK_SKY = 21.7
 """V in mag/arcsec2 at the zenith of a good site without Moon."""
 
 # Twilight alone, V in mag/arcsec2 near the zenith, by the Sun's altitude. From -5 to -16: Patat, Ugolnikov and
-# Postylyakov (2006, A&A 455, 385), with the night sky taken off; the ends are set by hand to a clear day and to nothing.
+# Postylyakov (2006, A&A 455, 385), with the night sky taken off; the ends are set by hand to a clear day and to none.
 _SUN_ALTITUDES = (-25.0, -18.0, -16.0, -14.0, -12.0, -10.0, -8.0, -5.0, 0.0, 10.0, 90.0)
 _TWILIGHT = (35.0, 26.0, 23.6, 21.5, 19.85, 18.05, 15.9, 11.84, 7.0, 4.5, 3.5)
 

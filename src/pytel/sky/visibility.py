@@ -26,7 +26,7 @@ def altitudes(ra: Array, dec: Array, times: Array, location: Location) -> Array:
     along = velocity @ stars.T
     shrink = np.sqrt(1.0 - np.sum(velocity**2, axis=1))[:, None]
     towards = (zenith @ stars.T) * shrink + np.sum(zenith * velocity, axis=1)[:, None] * (1.0 + along / (1.0 + shrink))
-    return np.degrees(np.arcsin(np.clip(towards / (1.0 + along), -1.0, 1.0)))
+    return np.asarray(np.degrees(np.arcsin(np.clip(towards / (1.0 + along), -1.0, 1.0))))
 
 
 def _zeniths(astrom: Any, location: Location) -> Array:
@@ -53,8 +53,9 @@ def moon_separation(ra: Array, dec: Array, when: Instants, location: Location | 
 def moon_separation(ra: float, dec: float, when: Array, location: Location | None = None) -> Array: ...
 def moon_separation(ra: Angles, dec: Angles, when: Instants, location: Location | None = None) -> Angles:
     """Degrees between a place and the Moon, seen from a site or (up to a degree off) from the Earth's centre."""
-    place = moon(when) if location is None else moon_position(when, location)  # type: ignore[arg-type]
-    result: Angles = separation(ra, dec, *place)  # type: ignore[arg-type]
+    instant: Any = when  # the overloads above pair the types
+    place: Any = moon(instant) if location is None else moon_position(instant, location)
+    result: Angles = separation(*(ra, dec, *place))
     return result
 
 
