@@ -7,6 +7,8 @@ from datetime import datetime
 from pytel.module import Interface, Role, Struct, rpc
 from pytel.module.leases import ControlState
 
+__all__ = ["Control", "ControlState", "Lease"]
+
 
 class Lease(Struct, frozen=True, kw_only=True):
     """A lease as it was given."""

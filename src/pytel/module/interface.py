@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cache
 from typing import Any, ClassVar
 
 from pytel.module.messages import Capabilities, Event, State
@@ -32,22 +31,22 @@ def is_interface(kind: type) -> bool:
     return issubclass(kind, Interface) and kind is not Interface and not getattr(kind, "is_module", False)
 
 
-@cache
+_methods: dict[type, dict[str, Method]] = {}
+
+
 def interfaces_of(kind: type) -> tuple[type[Interface], ...]:
     """All interfaces that a module class implements, sorted by name."""
     return tuple(sorted((base for base in kind.__mro__ if is_interface(base)), key=lambda base: base.__name__))
 
 
-@cache
 def methods_of(kind: type) -> dict[str, Method]:
     """The methods of an interface or module class that can be called over a bus, by name.
 
     Raises `TypeError` when an implementation does not fit its interface.
     """
-    found: dict[str, Method] = {}
-    for name in sorted(_rpc_names(kind)):
-        found[name] = _method(kind, name)
-    return found
+    if kind not in _methods:
+        _methods[kind] = {name: _method(kind, name) for name in sorted(_rpc_names(kind))}
+    return _methods[kind]
 
 
 def _rpc_names(kind: type) -> set[str]:
