@@ -1,0 +1,63 @@
+# What one does with a clone: `make demo`, `make test`. Each target sets up what it needs; ARGS go to the program.
+#
+#     make demo ARGS="--headless --virtual --nights 1 --seed 1 --out DIR"
+#     make test ARGS="tests/bus -k jobs"
+
+VENV  := .venv
+BIN   := $(VENV)/bin
+READY := $(VENV)/.set-up
+SKY   := $(VENV)/.test-servers
+ARGS  ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-fast check format bench soak clean
+
+help:
+	@echo "make demo       a simulated observatory observes a night (ARGS=--help shows how it can be run)"
+	@echo "make test       all tests but the endurance ones; installs astrometry.net when it is missing (Debian)"
+	@echo "make test-fast  the tests that need less than two minutes together"
+	@echo "make check      style, types, imports between the rooms"
+	@echo "make bench      what the README claims about speed, measured here"
+	@echo "make soak       the endurance tests (hours)"
+	@echo "make setup      only the virtual environment in $(VENV)"
+	@echo "make clean      remove what the others left, the virtual environment included"
+
+setup: $(READY)
+
+$(READY): pyproject.toml scripts/setup.sh scripts/apt_install.sh
+	@bash scripts/setup.sh $(VENV)
+	@touch $@
+
+$(SKY): scripts/install_test_servers.sh scripts/apt_install.sh $(READY)
+	@bash scripts/install_test_servers.sh
+	@touch $@
+
+demo: $(READY)
+	@$(BIN)/pytel demo $(ARGS)
+
+test: $(READY) $(SKY)
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not soak" $(ARGS)
+
+test-fast: $(READY)
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow and not soak" $(ARGS)
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(READY)
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+soak: $(READY) $(SKY)
+	@$(BIN)/python -m pytest -m soak --timeout 0 $(ARGS)
+
+clean:
+	rm -rf $(VENV) build dist demo-night bench-results
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
