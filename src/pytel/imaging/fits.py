@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _TILE_ROWS = 64
-_MOST_PIXELS = 2**29
+_MOST_PIXELS = 2**28
 _LARGEST_FILE = 2**32
 
 
@@ -135,7 +135,7 @@ def read_fits(path: Path) -> tuple[NDArray[Any], dict[str, CardValue]]:
     """Read the first image of a FITS file, compressed or not: pixels (rows, columns) and header values.
 
     Unsigned 16-bit frames come as uint16. Checksums are verified where the file has them. Raises `ImageError` for
-    what is no complete image of at most 2**29 pixels, whatever its bytes are.
+    what is no complete image of at most 2**28 pixels, whatever its bytes are.
     """
     if not path.is_file():
         raise ImageError(f"{path} is not there", path=str(path))

@@ -15,8 +15,10 @@ _FEWEST = 5
 _REJECTED_BEYOND = 4.0
 _WORST_SCATTER = 0.15
 _LEAST_RISE = 1.1
-_LEAST_SPREAD = 0.2
+_LEAST_SPREAD = 0.5
+_MOST_REJECTED = 0.3
 _MOST_TRIPLES = 400
+_LARGEST = 1e9
 
 
 class FocusError(PytelError):
@@ -64,17 +66,19 @@ def fit_focus_curve(
         raise InvalidParams(f"{len(positions)} positions and {len(hfds)} HFDs do not belong together")
     x, y = np.asarray(positions, dtype=np.float64), np.asarray(hfds, dtype=np.float64)
     sigma = 0.03 * np.abs(y) if errors is None else np.asarray(errors, dtype=np.float64)
-    good = np.isfinite(x) & np.isfinite(y) & np.isfinite(sigma) & (y > 0) & (sigma > 0)
+    good = (np.abs(x) < _LARGEST) & (y > 1 / _LARGEST) & (y < _LARGEST) & (sigma > 1e-6 * y) & (sigma < _LARGEST)
     _require_points(x, good)
-    centre = (x[good].max() + x[good].min()) / 2
-    half_range = (x[good].max() - x[good].min()) / 2
-    u = (np.where(good, x, centre) - centre) / half_range
-    parabola, used = _fit_robustly(u, y, sigma, good)
-    _require_points(x, used)
-    best, least = _minimum(parabola, u, y, used)
-    scatter = _scatter(parabola, u, y, used)
+    x, y, sigma = x[good], y[good], sigma[good]
+    centre, half_range = (x.max() + x.min()) / 2, (x.max() - x.min()) / 2
+    u = (x - centre) / half_range
+    parabola, kept = _fit_robustly(u, y, sigma)
+    _require_points(x, kept)
+    best, least = _minimum(parabola, u[kept], y[kept])
+    scatter = _scatter(parabola, u[kept], y[kept])
     if scatter > _WORST_SCATTER:
         raise FocusError(f"the points scatter by {scatter:.0%} about the focus curve: too much to trust it")
+    used = good.copy()
+    used[good] = kept
     return FocusFit(
         position=float(centre + half_range * best),
         uncertainty=float(half_range * _error_of_minimum(parabola, best)),
@@ -86,74 +90,71 @@ def fit_focus_curve(
 
 
 def _require_points(x: NDArray[np.float64], good: NDArray[np.bool_]) -> None:
-    distinct = len(np.unique(x[good]))
+    distinct = len(np.unique(np.round(x[good], 6)))
     if distinct < _FEWEST:
         raise FocusError(f"only {distinct} good points on the focus curve, {_FEWEST} are needed", points=distinct)
 
 
 def _fit_robustly(
-    u: NDArray[np.float64], y: NDArray[np.float64], sigma: NDArray[np.float64], good: NDArray[np.bool_]
+    u: NDArray[np.float64], y: NDArray[np.float64], sigma: NDArray[np.float64]
 ) -> tuple[_Parabola, NDArray[np.bool_]]:
     """Start from the parabola through three points that suits most others, then let in what lies near the fit."""
-    residuals = np.abs(y - _hfd(_consensus(u, y, sigma, good), u)) / sigma
-    used = good
+    residuals = np.abs(y - _hfd(_consensus(u, y, sigma), u)) / sigma
+    # The median residual of few points is too small by what the three parameters have fitted away.
+    unbiased = 1.4826 * np.sqrt(len(u) / (len(u) - 3))
+    used = np.ones(len(u), dtype=np.bool_)
     for _ in range(10):
-        spread = max(1.4826 * float(np.median(residuals[good])), _LEAST_SPREAD)
-        kept = good & (residuals <= _REJECTED_BEYOND * spread)
-        parabola = _fit(u, y, sigma, kept)
+        spread = max(unbiased * float(np.median(residuals)), _LEAST_SPREAD)
+        kept = residuals <= _REJECTED_BEYOND * spread
+        if kept.sum() < max(_FEWEST, (1 - _MOST_REJECTED) * len(u)):
+            raise FocusError(f"only {kept.sum()} of {len(u)} points lie on one focus curve: too few to trust it")
+        parabola = _fit(u[kept], y[kept], sigma[kept])
         if bool((kept == used).all()):
             break
         used = kept
         residuals = np.abs(y - _hfd(parabola.coefficients, u)) / sigma
-    return parabola, used
+    return parabola, kept
 
 
-def _consensus(
-    u: NDArray[np.float64], y: NDArray[np.float64], sigma: NDArray[np.float64], good: NDArray[np.bool_]
-) -> NDArray[np.float64]:
-    """Of the parabolas through three of the points, the one with the least median residual (Rousseeuw 1984)."""
-    indices = np.flatnonzero(good)
-    triples = list(itertools.combinations(indices, 3))
+def _consensus(u: NDArray[np.float64], y: NDArray[np.float64], sigma: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Of the parabolas through three of the points, the one that comes nearest to most (after Rousseeuw 1984)."""
+    triples = np.array(list(itertools.combinations(range(len(u)), 3)))
     triples = triples[:: 1 + len(triples) // _MOST_TRIPLES]
-    best, least = np.zeros(3), np.inf
-    for triple in triples:
-        chosen = list(triple)
-        if len(np.unique(u[chosen])) < 3:
-            continue
-        coefficients = np.polyfit(u[chosen], y[chosen] ** 2, 2)
-        residual = float(np.median((np.abs(y - _hfd(coefficients, u)) / sigma)[indices]))
-        if residual < least:
-            best, least = coefficients, residual
-    return best
+    first, second, third = u[triples].T
+    triples = triples[np.abs((first - second) * (second - third) * (first - third)) > 1e-6]
+    if not len(triples):
+        raise FocusError("the points of the focus curve are at too few positions")
+    powers = u[triples][:, :, None] ** np.array([2, 1, 0])
+    parabolas = np.linalg.solve(powers, y[triples][:, :, None] ** 2)[:, :, 0]
+    squares = parabolas @ (u ** np.array([[2], [1], [0]]))
+    residuals = np.abs(y - np.sqrt(np.maximum(squares, 0))) / sigma
+    agreed = np.quantile(residuals, 1 - _MOST_REJECTED, axis=1)
+    return np.asarray(parabolas[int(np.argmin(agreed))], dtype=np.float64)
 
 
 def _hfd(coefficients: NDArray[np.float64], u: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(np.sqrt(np.maximum(np.polyval(coefficients, u), 0)))
 
 
-def _fit(
-    u: NDArray[np.float64], y: NDArray[np.float64], sigma: NDArray[np.float64], used: NDArray[np.bool_]
-) -> _Parabola:
+def _fit(u: NDArray[np.float64], y: NDArray[np.float64], sigma: NDArray[np.float64]) -> _Parabola:
     """Weighted least squares of hfd², whose error is 2 hfd sigma."""
-    weights = 1 / (2 * y[used] * sigma[used])
-    design = np.vander(u[used], 3) * weights[:, None]
-    coefficients, _, rank, _ = np.linalg.lstsq(design, y[used] ** 2 * weights, rcond=None)
+    weights = 1 / (2 * y * sigma)
+    design = np.vander(u, 3) * weights[:, None]
+    coefficients, _, rank, _ = np.linalg.lstsq(design, y**2 * weights, rcond=None)
     if rank < 3:
         raise FocusError("the points of the focus curve are at too few positions")
-    residuals = design @ coefficients - y[used] ** 2 * weights
+    residuals = design @ coefficients - y**2 * weights
     # The errors of HFDs are estimates: let the scatter of the points set the scale.
-    variance = float(residuals @ residuals) / max(1, int(used.sum()) - 3)
+    variance = float(residuals @ residuals) / max(1, len(u) - 3)
     covariance = np.linalg.inv(design.T @ design) * variance
     return _Parabola(np.asarray(coefficients, dtype=np.float64), np.asarray(covariance, dtype=np.float64))
 
 
-def _minimum(
-    parabola: _Parabola, u: NDArray[np.float64], y: NDArray[np.float64], used: NDArray[np.bool_]
-) -> tuple[float, float]:
+def _minimum(parabola: _Parabola, u: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float, float]:
     """Where the curve is lowest (in u) and hfd² there."""
     a, b, c = map(float, parabola.coefficients)
-    low, high = float(u[used].min()), float(u[used].max())
-    slope_up = float(np.polyfit(u[used], y[used], 1)[0])
+    low, high = float(u.min()), float(u.max())
+    slope_up = float(np.polyfit(u, y, 1)[0])
     towards = -1 if slope_up > 0 else 1
     if a <= 0:
         raise FocusError("the focus curve has no minimum: sample a wider range", direction=towards)
@@ -163,15 +164,15 @@ def _minimum(
         raise FocusError(
             f"best focus is {where} the sampled range: move the range there", direction=-1 if best < low else 1
         )
-    least = max(c - b * b / (4 * a), float(y[used].min() / 4) ** 2)
+    least = max(c - b * b / (4 * a), float(y.min() / 4) ** 2)
     rise = max(_hfd(parabola.coefficients, np.array([low, high]))) / np.sqrt(least)
     if rise < _LEAST_RISE:
         raise FocusError("the focus curve is flat: sample a wider range", direction=0)
     return best, least
 
 
-def _scatter(parabola: _Parabola, u: NDArray[np.float64], y: NDArray[np.float64], used: NDArray[np.bool_]) -> float:
-    relative = (y[used] - _hfd(parabola.coefficients, u[used])) / y[used]
+def _scatter(parabola: _Parabola, u: NDArray[np.float64], y: NDArray[np.float64]) -> float:
+    relative = (y - _hfd(parabola.coefficients, u)) / y
     return float(np.sqrt(np.mean(relative**2)))
 
 

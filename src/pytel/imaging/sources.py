@@ -16,8 +16,9 @@ _COARSE = 4
 _SHARPEST = 0.5
 _STAMP = 128
 _LEAST_NOISE = 0.1
-_NARROWEST = 0.45
+_NARROWEST = 0.35
 _KERNEL = np.array([[1, 2, 1], [2, 4, 2], [1, 2, 1]], dtype=np.float32)
+_KERNEL_VARIANCE = 0.5
 
 
 class NoStars(PytelError):
@@ -83,7 +84,7 @@ def find_sources(
     flat, sky, noise = _subtract_background(data)
     _remove_hot_pixels(flat, noise)
     level = None if saturation is None else saturation - sky
-    found = _measure(flat, _extract(flat, noise, threshold, min_area), level)
+    found = _measure(flat, _extract(flat, noise, threshold, min_area), level, _KERNEL_VARIANCE)
     if _looks_blurred(found) and min(data.shape) >= 64 * _COARSE:
         found = _find_blurred(flat, threshold, level, found)
     return found.select(slice(0, max_sources))
@@ -139,13 +140,18 @@ def _extract(flat: NDArray[np.float32], noise: float, threshold: float, min_area
     raise InvalidParams("this frame is too crowded to look for stars in")
 
 
-def _measure(flat: NDArray[np.float32], objects: NDArray[Any], saturation: float | None) -> SourceList:
+def _measure(
+    flat: NDArray[np.float32], objects: NDArray[Any], saturation: float | None, kernel_variance: float
+) -> SourceList:
+    """Measure extracted objects on full pixels and keep those that may be stars."""
     import sep
 
     if not len(objects):
         return _EMPTY
     x, y = objects["x"], objects["y"]
-    size = 2.3548 * np.sqrt((objects["a"] ** 2 + objects["b"] ** 2) / 2)
+    # SEP's moments are those of the smoothed frame.
+    major, minor = (np.maximum(objects[axis] ** 2 - kernel_variance, 1e-3) for axis in ("a", "b"))
+    size = 2.3548 * np.sqrt((major + minor) / 2)
     # One aperture for all, from the size of the brighter ones, so that HFDs compare between stars and frames.
     bright = np.argsort(-objects["flux"])[:200]
     radius = float(np.clip(2.0 * np.median(size[bright]), 6.0, min(flat.shape) / 2))
@@ -163,10 +169,10 @@ def _measure(flat: NDArray[np.float32], objects: NDArray[Any], saturation: float
         peak=np.asarray(peak, dtype=np.float64),
         fwhm=np.asarray(size),
         hfd=np.asarray(2 * half),
-        ellipticity=np.asarray(1 - objects["b"] / np.maximum(objects["a"], 1e-6)),
+        ellipticity=np.asarray(1 - np.sqrt(minor / major)),
         flags=flags,
     )
-    starlike = (flux > 0) & (_core_fraction(flat, x, y) < _SHARPEST) & (objects["b"] > _NARROWEST) & (found.hfd > 0.8)
+    starlike = (flux > 0) & ~_too_sharp(flat, x, y, flux) & (minor > _NARROWEST**2) & (found.hfd > 0.8)
     starlike &= np.isfinite(found.hfd)
     kept = found.select(starlike)
     return kept.select(np.lexsort((kept.x, kept.y, -kept.flux)))
@@ -178,14 +184,14 @@ def _own_peak(flat: NDArray[np.float32], x: NDArray[Any], y: NDArray[Any]) -> ND
     return np.asarray(flat[rows, columns])
 
 
-def _core_fraction(flat: NDArray[np.float32], x: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
-    """Part of the light of the central 3 x 3 pixels that is in the brightest: near 1 for what is no star."""
+def _too_sharp(flat: NDArray[np.float32], x: NDArray[Any], y: NDArray[Any], flux: NDArray[Any]) -> NDArray[np.bool_]:
+    """Sources that are mostly their central 3 x 3 pixels, and these mostly a single one: no star is like that."""
     columns = np.clip(np.rint(x).astype(int), 1, flat.shape[1] - 2)
     rows = np.clip(np.rint(y).astype(int), 1, flat.shape[0] - 2)
     steps = np.arange(-1, 2)
     core = flat[rows[:, None, None] + steps[:, None], columns[:, None, None] + steps]
     total = core.sum(axis=(1, 2))
-    return np.asarray(core.max(axis=(1, 2)) / np.maximum(total, 1e-3))
+    return np.asarray((core.max(axis=(1, 2)) > _SHARPEST * total) & (total > 0.3 * flux))
 
 
 _NONE = np.empty(0)
@@ -210,7 +216,7 @@ def _find_blurred(
     for name in ("a", "b"):
         objects[name] *= _COARSE
     objects["flux"] *= _COARSE**2
-    found = _measure(flat, objects, saturation)
+    found = _measure(flat, objects, saturation, _KERNEL_VARIANCE * _COARSE**2)
     if not len(found) or float(np.median(found.hfd[:50])) < _BLURRED:
         return sharp
     # What is much sharper than the brighter ones is no star.

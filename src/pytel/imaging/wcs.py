@@ -1,6 +1,7 @@
 """Where the pixels of a frame are on the sky: gnomonic WCS cards and their use.
 
-After FITS 4.0, section 8, and Calabretta & Greisen (2002), A&A 395, 1077. Pixels count from 1 at the centre of the first one, as FITS has it.
+After FITS 4.0, section 8, and Calabretta & Greisen (2002), A&A 395, 1077. Pixels
+count from 1 at the centre of the first one, as FITS has it.
 """
 
 from __future__ import annotations
