@@ -24,6 +24,8 @@ class Card(Struct, frozen=True, kw_only=True):
 class FitsHeaderProvider(Interface):
     """Gives header cards for images that others take; found by discovery."""
 
+    several = True
+
     @rpc(role=Role.VIEWER)
     async def fits_headers(self, moment: ExposureMoment) -> dict[str, Card]:
         """Tell the cards for an exposure that starts or ends now, by keyword of up to eight characters."""

@@ -39,6 +39,7 @@ class WeatherStation(Interface):
     """Measures; it does not judge. A reading that could not be taken is not published."""
 
     state = WeatherState
+    several = True
 
     @rpc()
     async def read_weather(self) -> WeatherState:

@@ -74,9 +74,10 @@ class Lines:
 def nearest(word: str, known: Iterable[str]) -> str:
     """Say in half a sentence what may have been meant: the nearest known word, else all of them."""
     words = sorted(known)
-    close = difflib.get_close_matches(word.lower(), words, n=1, cutoff=0.55)
+    lowered = {item.lower(): item for item in words}
+    close = difflib.get_close_matches(word.lower(), lowered, n=1, cutoff=0.55)
     if close:
-        return f"did you mean {close[0]!r}?"
+        return f"did you mean {lowered[close[0]]!r}?"
     if not words:
         return "none is known here"
     shown = ", ".join(words[:20])

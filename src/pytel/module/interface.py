@@ -19,6 +19,8 @@ class Interface:
     state: ClassVar[type[State] | None] = None
     events: ClassVar[tuple[type[Event], ...]] = ()
     capabilities_type: ClassVar[type[Capabilities] | None] = None
+    several: ClassVar[bool] = False
+    """Many modules of one scope may offer it, and are asked with `find_all`: no site file needs to choose one."""
 
     @classmethod
     def urn(cls) -> str:
