@@ -165,8 +165,16 @@ def _retrieve(task: asyncio.Task[str]) -> None:
         task.exception()  # whoever awaits the job hears of it
 
 
-@cache
-def _proxy_class(interface: type[Interface]) -> type[Interface]:
+_classes: dict[type[Interface], Any] = {}
+
+
+def _proxy_class(interface: type[Interface]) -> Any:
+    if interface not in _classes:
+        _classes[interface] = _make_class(interface)
+    return _classes[interface]
+
+
+def _make_class(interface: type[Interface]) -> type[Interface]:
     members: dict[str, Any] = {"is_module": True, "__doc__": interface.__doc__}
     for name, method in methods_of(interface).items():
         members[name] = _long(method) if method.options.long else _short(method)

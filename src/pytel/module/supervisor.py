@@ -16,7 +16,8 @@ from pytel.module.module import Module
 from pytel.module.rpc import rpc
 from pytel.module.runtime import ModuleRuntime
 from pytel.module.site import SiteInfo
-from pytel.module.sitefile import ModuleSpec, SiteFile
+from pytel.module.sitefile import SiteFile
+from pytel.module.specs import ModuleSpec
 
 
 class ModuleEntry(Struct, frozen=True, kw_only=True):
