@@ -1,0 +1,205 @@
+"""The archive's index of images. Blocking: modules call it by `in_thread`."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from pytel.archive.records import ImageFilter, ImageRecord
+from pytel.base.errors import Conflict, NotFound, PytelError, StorageFull
+from pytel.base.files import storage_full_named
+
+if TYPE_CHECKING:
+    from sqlalchemy import Select
+    from sqlalchemy.engine import Engine
+    from sqlalchemy.orm import Session
+
+    from pytel.archive.tables import Image
+
+_LEAST_FREE = 2**20
+
+
+class Database:
+    """Images in SQLite, each committed to disk before `add` returns.
+
+    Use: `with Database(path).open() as images: images.add(record)`. One process writes, any number read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._engine: Engine | None = None
+
+    def open(self) -> Database:
+        """Open or create the file and bring its schema up to date. Raises `StorageFull`."""
+        from pytel.archive.schema import connect, upgrade
+
+        with storage_full_named(self.path), self._translated():
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            engine = connect(self.path)
+            try:
+                upgrade(engine)
+            except BaseException:
+                engine.dispose()
+                raise
+        self._engine = engine
+        return self
+
+    def close(self) -> None:
+        """Let go of the file; everything is on disk already."""
+        if self._engine is not None:
+            self._engine.dispose()
+            self._engine = None
+
+    def __enter__(self) -> Database:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def add(self, record: ImageRecord) -> bool:
+        """Keep a record; tells whether it is new. The same image twice is one.
+
+        Raises `Conflict` when the id is there with another content, or the path belongs to another image;
+        `StorageFull`, with nothing lost, when the disk is full.
+        """
+        from sqlalchemy.exc import IntegrityError
+
+        try:
+            with self._session() as session:
+                if session.get(_image_table(), record.id) is None:
+                    session.add(_to_row(record))
+                    session.commit()
+                    return True
+        except IntegrityError:
+            pass  # Somebody else was quicker, or the path is taken: looked at below.
+        return self._compare(record)
+
+    def _compare(self, record: ImageRecord) -> bool:
+        try:
+            known = self.get(record.id)
+        except NotFound:
+            raise Conflict(f"{record.path} in {self.path} belongs to another image than {record.id}") from None
+        if known.sha256 != record.sha256:
+            raise Conflict(f"image {record.id} is in {self.path} with another content", id=record.id)
+        return False
+
+    def get(self, image: str) -> ImageRecord:
+        """Look up one image by its id. Raises `NotFound`."""
+        with self._session() as session:
+            row = session.get(_image_table(), image)
+            if row is None:
+                raise NotFound(f"no image {image} in {self.path}", id=image)
+            return _from_row(row)
+
+    def find(
+        self, wanted: ImageFilter | None = None, *, limit: int | None = 1000, offset: int = 0
+    ) -> list[ImageRecord]:
+        """Find images, by start of exposure, oldest first."""
+        from sqlalchemy import select
+
+        table = _image_table()
+        statement = select(table).order_by(table.start, table.id).limit(limit).offset(offset)
+        with self._session() as session:
+            return [_from_row(row) for row in session.scalars(_restrict(statement, wanted))]
+
+    def count(self, wanted: ImageFilter | None = None) -> int:
+        """Count images."""
+        from sqlalchemy import func, select
+
+        with self._session() as session:
+            return session.scalar(_restrict(select(func.count()).select_from(_image_table()), wanted)) or 0
+
+    def nights(self) -> dict[date, int]:
+        """The nights of which there are images, in order, with how many."""
+        from sqlalchemy import func, select
+
+        night = _image_table().night
+        with self._session() as session:
+            rows = session.execute(select(night, func.count()).group_by(night).order_by(night))
+            return {row[0]: row[1] for row in rows}
+
+    @contextlib.contextmanager
+    def _session(self) -> Iterator[Session]:
+        from sqlalchemy.orm import Session
+
+        if self._engine is None:
+            raise RuntimeError(f"the database {self.path} is not open")
+        with self._translated(), Session(self._engine) as session:
+            yield session
+
+    @contextlib.contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Give the errors of SQLite their names in pytel."""
+        from sqlalchemy.exc import DBAPIError, IntegrityError
+
+        try:
+            yield
+        except IntegrityError:
+            raise
+        except DBAPIError as error:
+            if self._is_full(error.orig):
+                raise StorageFull(
+                    f"no room left to write {self.path}: free space on its disk", path=str(self.path)
+                ) from error
+            raise DatabaseError(
+                f"the database {self.path} cannot be used: {error.orig}", path=str(self.path)
+            ) from error
+
+    def _is_full(self, error: BaseException | None) -> bool:
+        """Tell a full disk; SQLite calls it an I/O error when its shared index does not fit."""
+        name = getattr(error, "sqlite_errorname", "")
+        no_room = shutil.disk_usage(self.path.parent).free < _LEAST_FREE
+        return name == "SQLITE_FULL" or (name.startswith("SQLITE_IOERR") and no_room)
+
+
+class DatabaseError(PytelError):
+    """The file is no database of images, is damaged, or cannot be reached."""
+
+
+def _image_table() -> type[Image]:
+    from pytel.archive.tables import Image
+
+    return Image
+
+
+def _to_row(record: ImageRecord) -> Image:
+    values = msgspec.structs.asdict(record)
+    values["header"] = msgspec.json.encode(record.header).decode()
+    for name in ("start", "end", "archived_at"):
+        if values[name] is not None:
+            values[name] = _as_utc(values[name])
+    return _image_table()(**values)
+
+
+def _from_row(row: Image) -> ImageRecord:
+    values: dict[str, Any] = {name: getattr(row, name) for name in ImageRecord.__struct_fields__}
+    values["header"] = msgspec.json.decode(row.header)
+    for name in ("start", "end", "archived_at"):
+        if values[name] is not None:
+            values[name] = values[name].replace(tzinfo=UTC)
+    return ImageRecord(**values)
+
+
+def _as_utc(when: datetime) -> datetime:
+    """SQLite keeps no zone: everything inside is UTC."""
+    return when.astimezone(UTC).replace(tzinfo=None)
+
+
+def _restrict(statement: Select[Any], wanted: ImageFilter | None) -> Select[Any]:
+    table = _image_table()
+    for name, value in ({} if wanted is None else msgspec.structs.asdict(wanted)).items():
+        if value is None:
+            continue
+        if name == "since":
+            statement = statement.where(table.start >= _as_utc(value))
+        elif name == "before":
+            statement = statement.where(table.start < _as_utc(value))
+        else:
+            statement = statement.where(getattr(table, name) == value)
+    return statement

@@ -1,0 +1,39 @@
+"""The archive's tables. A change here needs a migration in `migrations/versions`; a test compares the two."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from sqlalchemy import String, Text
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+class Base(DeclarativeBase):
+    """What the tables have in common."""
+
+
+class Image(Base):
+    """An image; columns as in `pytel.archive.records.ImageRecord`, times in UTC without zone, header as JSON."""
+
+    __tablename__ = "images"
+
+    id: Mapped[str] = mapped_column(String(26), primary_key=True)
+    sha256: Mapped[str] = mapped_column(String(64), index=True)
+    size: Mapped[int]
+    night: Mapped[dt.date] = mapped_column(index=True)
+    path: Mapped[str] = mapped_column(Text, unique=True)
+    camera: Mapped[str]
+    telescope: Mapped[str | None]
+    frame_type: Mapped[str]
+    filter: Mapped[str | None]
+    exposure_time: Mapped[float]
+    start: Mapped[dt.datetime] = mapped_column(index=True)
+    end: Mapped[dt.datetime | None]
+    object: Mapped[str | None]
+    task: Mapped[str | None] = mapped_column(index=True)
+    exposure_index: Mapped[int | None]
+    ra: Mapped[float | None]
+    dec: Mapped[float | None]
+    airmass: Mapped[float | None]
+    header: Mapped[str] = mapped_column(Text)
+    archived_at: Mapped[dt.datetime]
