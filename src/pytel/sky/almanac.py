@@ -11,8 +11,7 @@ import erfa
 import numpy as np
 
 from pytel.base.location import Location
-from pytel.sky.coordinates import radec_to_altaz
-from pytel.sky.earth import Array, Instants, context, terrestrial_time
+from pytel.sky.earth import Array, Instants, context, observed, terrestrial_time
 from pytel.sky.sphere import plain, wrapped
 
 Instant = TypeVar("Instant", float, Array)
@@ -39,9 +38,7 @@ def moon(when: Instant) -> tuple[Instant, Instant]:
 
 def moon_position(when: Instant, location: Location) -> tuple[Instant, Instant]:
     """ICRS place (ra, dec) of the Moon seen from a site, in degrees; good to half an arcminute."""
-    barycentre_to_site = context(when, location)["eb"]
-    _, earth = erfa.epv00(*terrestrial_time(when))
-    return _direction(_earth_to_moon(when) - (barycentre_to_site - earth["p"]))
+    return _direction(_site_to_moon(when, context(when, location)))
 
 
 def _sun_to_earth(when: Instants) -> Array:
@@ -53,21 +50,33 @@ def _earth_to_moon(when: Instants) -> Array:
     return np.asarray(erfa.moon98(*terrestrial_time(when))["p"], dtype=np.float64)
 
 
+def _site_to_moon(when: Instants, astrom: Any) -> Array:
+    _, barycentric = erfa.epv00(*terrestrial_time(when))
+    return np.asarray(_earth_to_moon(when) - (astrom["eb"] - barycentric["p"]))
+
+
 def _direction(vector: Array) -> tuple[Any, Any]:
     longitude, latitude = erfa.c2s(vector)
     return plain(wrapped(np.degrees(longitude))), plain(np.degrees(latitude))
 
 
 def sun_altitude(when: Instant, location: Location) -> Instant:
-    """Altitude of the Sun's centre in degrees, without refraction."""
-    ra, dec = sun(when)
-    return radec_to_altaz(ra, dec, when, location)[0]
+    """Altitude of the Sun's centre seen from a site, in degrees, without refraction; parallax is in."""
+    astrom = context(when, location)
+    result: Instant = _altitude(-astrom["eh"], astrom)
+    return result
 
 
 def moon_altitude(when: Instant, location: Location) -> Instant:
     """Altitude of the Moon's centre seen from a site, in degrees, without refraction; parallax is in."""
-    ra, dec = moon_position(when, location)
-    return radec_to_altaz(ra, dec, when, location)[0]
+    astrom = context(when, location)
+    result: Instant = _altitude(_site_to_moon(when, astrom), astrom)
+    return result
+
+
+def _altitude(direction: Array, astrom: Any) -> Any:
+    _, zenith_distance, _, _ = observed(*_direction(direction), astrom)
+    return plain(90.0 - np.degrees(zenith_distance))
 
 
 def moon_illumination(when: Instant) -> Instant:
@@ -130,7 +139,7 @@ def _local_noon(location: Location) -> float:
 @functools.lru_cache(maxsize=64)
 def _night(day: int, location: Location, twilight: float) -> Night:
     start = day * _DAY + _local_noon(location)
-    times = start + _STEP * np.arange(_DAY / _STEP + 1)
+    times = start + 2 * _STEP * np.arange(_DAY / (2 * _STEP) + 1)
     altitudes = sun_altitude(times, location)
 
     def refined(bracket: tuple[float, float] | None, altitude: float) -> float | None:

@@ -42,7 +42,7 @@ def cell_of(ra: Array, dec: Array) -> NDArray[np.int64]:
 
 def runs_touching(ra: float, dec: float, radius: float) -> Iterator[tuple[int, int]]:
     """Runs (first, last + 1) of neighbouring cells that cover a cone, zone by zone from the south; degrees."""
-    low = max(0, math.floor((dec - radius + 90.0) / HEIGHT))
+    low = min(max(0, math.floor((dec - radius + 90.0) / HEIGHT)), ZONES - 1)
     high = min(ZONES - 1, math.floor((dec + radius + 90.0) / HEIGHT))
     half_width = _half_width(dec, radius)
     for zone in range(low, high + 1):

@@ -13,7 +13,7 @@ import erfa
 import numpy as np
 
 from pytel.base.location import Location
-from pytel.sky.earth import Array, Instants, context, terrestrial_time, universal_time
+from pytel.sky.earth import Array, Instants, context, observed, terrestrial_time, universal_time
 from pytel.sky.sexagesimal import format_dec, format_ra, parse_dec, parse_ra
 from pytel.sky.sphere import Angles, deproject, offset_by, plain, project, separation, wrapped
 
@@ -47,8 +47,7 @@ def radec_to_altaz(ra: Angles, dec: Angles, when: Instants, location: Location) 
     Precession, nutation, aberration and the Sun's deflection are in; refraction is not, nor is the star's own motion.
     See `earth.context` for the accuracy (UT1 = UTC: 15 arcsec for each second of UT1-UTC).
     """
-    astrom = context(when, location)
-    azimuth, zenith_distance, _, _, _ = erfa.atioq(*erfa.atciqz(np.radians(ra), np.radians(dec), astrom), astrom)
+    azimuth, zenith_distance, _, _ = observed(ra, dec, context(when, location))
     return plain(90.0 - np.degrees(zenith_distance)), plain(wrapped(np.degrees(azimuth)))
 
 
@@ -73,8 +72,7 @@ def hour_angle(ra: Array, dec: Array, when: Instants, location: Location) -> Arr
 def hour_angle(ra: float, dec: float, when: Array, location: Location) -> Array: ...
 def hour_angle(ra: Angles, dec: Angles, when: Instants, location: Location) -> Angles:
     """Local hour angle of an ICRS place in degrees, -180 to 180, positive west of the meridian."""
-    astrom = context(when, location)
-    _, _, angle, _, _ = erfa.atioq(*erfa.atciqz(np.radians(ra), np.radians(dec), astrom), astrom)
+    _, _, angle, _ = observed(ra, dec, context(when, location))
     result: Angles = plain(np.degrees(angle))
     return result
 
@@ -87,8 +85,7 @@ def parallactic_angle(ra: Array, dec: Array, when: Instants, location: Location)
 def parallactic_angle(ra: float, dec: float, when: Array, location: Location) -> Array: ...
 def parallactic_angle(ra: Angles, dec: Angles, when: Instants, location: Location) -> Angles:
     """Angle at the star from north (of date) through east to the zenith, in degrees, -180 to 180."""
-    astrom = context(when, location)
-    _, _, angle, declination, _ = erfa.atioq(*erfa.atciqz(np.radians(ra), np.radians(dec), astrom), astrom)
+    _, _, angle, declination = observed(ra, dec, context(when, location))
     result: Angles = plain(np.degrees(erfa.hd2pa(angle, declination, np.radians(location.latitude))))
     return result
 

@@ -80,3 +80,11 @@ def _context(when: Instants, location: Location) -> Any:
 
 
 _remembered_context = functools.lru_cache(maxsize=32)(_context)
+
+
+def observed(ra: Any, dec: Any, astrom: Any) -> tuple[Any, Any, Any, Any]:
+    """Observed (azimuth, zenith distance, hour angle, declination) of an ICRS place (degrees), in radians."""
+    azimuth, zenith_distance, hour_angle, declination, _ = erfa.atioq(
+        *erfa.atciqz(np.radians(ra), np.radians(dec), astrom), astrom
+    )
+    return azimuth, zenith_distance, hour_angle, declination
