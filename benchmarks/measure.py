@@ -1,0 +1,64 @@
+"""How benchmarks measure and report: medians of interleaved rounds, the machine and the versions, as a table."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import NamedTuple
+
+RESULTS = Path("bench-results")
+
+
+class Figure(NamedTuple):
+    """The median of several rounds and their spread."""
+
+    median: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.median:.4g} ({self.low:.3g}–{self.high:.3g})"
+
+
+def interleaved(cases: Mapping[str, Callable[[], float]], rounds: int = 5) -> dict[str, Figure]:
+    """Run all cases in turn, `rounds` times, and take medians."""
+    taken: dict[str, list[float]] = {name: [] for name in cases}
+    for _ in range(rounds):
+        for name, case in cases.items():
+            taken[name].append(case())
+    return {name: Figure(statistics.median(values), min(values), max(values)) for name, values in taken.items()}
+
+
+def run_python(code: str, python: str = sys.executable) -> tuple[float, float]:
+    """Run code in a fresh interpreter; returns wall seconds and peak RSS in MiB."""
+    tail = "\nimport resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"
+    begun = time.perf_counter()
+    done = subprocess.run([python, "-c", code + tail], check=True, capture_output=True, text=True)
+    return time.perf_counter() - begun, float(done.stdout.split()[-1])
+
+
+def report(title: str, rows: Sequence[tuple[str, ...]], *packages: str) -> None:
+    """Print a table with the machine and the versions, and keep it as JSON."""
+    versions = ", ".join(f"{name} {metadata.version(name)}" for name in packages)
+    print(f"\n## {title}\n{machine()}; {versions}\n")
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for index, row in enumerate(rows):
+        print("| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |")
+        if index == 0:
+            print("|" + "|".join("-" * (width + 2) for width in widths) + "|")
+    RESULTS.mkdir(exist_ok=True)
+    name = title.lower().replace(" ", "-")
+    (RESULTS / f"{name}.json").write_text(json.dumps({"title": title, "machine": machine(), "rows": rows}, indent=1))
+
+
+def machine() -> str:
+    """Name the machine."""
+    return f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
