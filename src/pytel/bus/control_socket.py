@@ -1,0 +1,373 @@
+"""The door of a running site for its own host: JSON-RPC 2.0, one message a line, over a Unix socket.
+
+Besides `address.method` it knows `rpc.discover` (the descriptions of all modules), `modules.list`, `states.list`,
+`events.subscribe` (then notifications `state`, `event` and `events.dropped` follow), `events.unsubscribe` and
+`session.info`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import pwd
+import socket
+import struct
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from pytel.base import clock
+from pytel.base.errors import (
+    ConfigError,
+    InvalidParams,
+    InvalidRequest,
+    MethodNotFound,
+    NotAllowed,
+    PytelError,
+    wrap,
+)
+from pytel.base.threads import in_thread
+from pytel.bus import jsonrpc
+from pytel.bus.address import Address
+from pytel.bus.contract import (
+    Builtin,
+    Bus,
+    Call,
+    CallOptions,
+    Card,
+    Origin,
+    Peer,
+    Publication,
+    Role,
+    Subscription,
+    Topic,
+)
+
+MAX_LINE = 1 << 20
+MAX_PATH = 107
+MAX_IN_FLIGHT = 32
+QUEUE = 1000
+"""Publications that wait for a slow client; beyond, the oldest are dropped and counted."""
+LONGEST_WAIT = 60.0
+
+
+@contextlib.contextmanager
+def reachable(path: Path) -> Iterator[str]:
+    """A name for a socket that fits into the 108 bytes of a socket address, however long its path is.
+
+    Raises `ConfigError` where the system has no such name.
+    """
+    if len(os.fsencode(path)) <= MAX_PATH:
+        yield str(path)
+        return
+    descriptor = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        short = Path(f"/proc/self/fd/{descriptor}")
+        if not short.exists():
+            raise ConfigError(f"the path of {path} is too long for a socket; choose a shorter state directory")
+        yield str(short / path.name)
+    finally:
+        os.close(descriptor)
+
+
+class ControlSocket:
+    """Serves one site's socket; `bus` must be a proxy's, which may speak with its clients' roles."""
+
+    def __init__(self, path: Path, bus: Bus, site: str) -> None:
+        self.path = path
+        self.site = site
+        self.bus = bus
+        self.log = logging.getLogger("pytel.control_socket")
+        self._server: asyncio.Server | None = None
+        self._clients: set[asyncio.Task[None]] = set()
+        self._states: dict[tuple[Address, Topic], Publication] = {}
+
+    async def start(self) -> None:
+        """Listen. What is left of an earlier socket of this path is removed: the site's lock says it is dead."""
+        await self.bus.open(_Mute(), Card(interfaces=(), boot="-"))
+        self.bus.subscribe(None, self._keep)
+        self.bus.watch_peers(self._forget)
+        listener = await in_thread(_listen, self.path)
+        self._server = await asyncio.start_unix_server(self._accept, sock=listener, limit=MAX_LINE)
+
+    async def stop(self) -> None:
+        """Stop listening and send the clients away."""
+        if self._server is not None:
+            self._server.close()
+        for task in list(self._clients):
+            task.cancel()
+        if self._clients:
+            await asyncio.wait(self._clients)
+        await self.bus.close()
+        await in_thread(self.path.unlink, missing_ok=True)
+
+    def states(self) -> list[Publication]:
+        """The last states of the modules that are present, by address."""
+        return [self._states[key] for key in sorted(self._states, key=lambda key: (str(key[0]), str(key[1])))]
+
+    def _keep(self, publication: Publication) -> None:
+        if publication.topic.kind == "state":
+            self._states[publication.publisher, publication.topic] = publication
+
+    def _forget(self, peer: Peer, present: bool) -> None:
+        if not present:
+            self._states = {key: value for key, value in self._states.items() if key[0] != peer.address}
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        if task is not None:
+            self._clients.add(task)
+            task.add_done_callback(self._clients.discard)
+        try:
+            origin = await _origin_of(writer)
+            await _Client(self, reader, writer, origin).serve()
+        except (ConnectionError, asyncio.CancelledError):
+            pass  # the client left, or the site stops
+        finally:
+            writer.close()
+
+
+class _Mute:
+    """The gateway's own endpoint: nobody calls it."""
+
+    async def handle_call(self, call: Call) -> Builtin:
+        raise MethodNotFound("this is a door for callers, not a module")
+
+
+def _listen(path: Path) -> socket.socket:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    before = os.umask(0o177)
+    try:
+        with reachable(path) as name:
+            listener.bind(name)
+    except BaseException:
+        listener.close()
+        raise
+    finally:
+        os.umask(before)
+    listener.setblocking(False)
+    return listener
+
+
+async def _origin_of(writer: asyncio.StreamWriter) -> Origin:
+    """Who is at the other end, as the kernel vouches: the site's own user and root are admin, others look on."""
+    peer: socket.socket = writer.get_extra_info("socket")
+    _, uid, _ = struct.unpack("3i", peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
+    role = Role.ADMIN if uid in (0, os.getuid()) else Role.VIEWER
+    return Origin(f"cli/{await in_thread(_user_name, uid)}", role)
+
+
+def _user_name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+class _Client:
+    """One connection: requests in, answers and publications out."""
+
+    def __init__(
+        self, server: ControlSocket, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, origin: Origin
+    ) -> None:
+        self._server, self._bus, self._origin = server, server.bus, origin
+        self._reader, self._writer = reader, writer
+        self._room = asyncio.Semaphore(MAX_IN_FLIGHT)
+        self._news: deque[Publication] = deque(maxlen=QUEUE)
+        self._dropped = 0
+        self._is_news = asyncio.Event()
+        self._subscription: Subscription | None = None
+        self._wanted: frozenset[str] | None = None
+        self._own: dict[str, Callable[[Mapping[str, Any]], Awaitable[Builtin]]] = {
+            "rpc.discover": self._discover,
+            "modules.list": self._list_modules,
+            "states.list": self._list_states,
+            "events.subscribe": self._subscribe,
+            "events.unsubscribe": self._unsubscribe,
+            "session.info": self._info,
+        }
+
+    async def serve(self) -> None:
+        """Answer until the client leaves."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                news = tasks.create_task(self._tell_news())
+                await self._read(tasks)
+                news.cancel()
+        except BaseExceptionGroup as group:
+            if group.split(ConnectionError)[1] is not None:
+                raise
+        finally:
+            if self._subscription is not None:
+                self._subscription.cancel()
+
+    async def _read(self, tasks: asyncio.TaskGroup) -> None:
+        requests: set[asyncio.Task[None]] = set()
+        while True:
+            try:
+                received = await self._reader.readline()
+            except ValueError:
+                error = InvalidRequest(f"a line is longer than {MAX_LINE} bytes; the connection is closed")
+                await self._send(jsonrpc.failure(None, error))
+                break
+            if not received:
+                break
+            await self._room.acquire()
+            task = tasks.create_task(self._answer(received))
+            requests.add(task)
+            task.add_done_callback(requests.discard)
+        for task in requests:
+            task.cancel()
+
+    async def _answer(self, received: bytes) -> None:
+        try:
+            message = jsonrpc.parse(received)
+            if isinstance(message, list):
+                answer: Builtin = await self._batch(message)
+            else:
+                answer = await self._one(message)
+        except PytelError as error:
+            answer = jsonrpc.failure(None, error)
+        finally:
+            self._room.release()
+        if answer is not None:
+            await self._send(answer)
+
+    async def _batch(self, messages: list[Builtin]) -> Builtin:
+        if not 1 <= len(messages) <= jsonrpc.MAX_BATCH:
+            raise InvalidRequest(f"a batch holds 1 to {jsonrpc.MAX_BATCH} requests, not {len(messages)}")
+        answers = await asyncio.gather(*(self._one(message) for message in messages))
+        return [answer for answer in answers if answer is not None] or None
+
+    async def _one(self, message: Builtin) -> Builtin:
+        try:
+            request = jsonrpc.request_of(message)
+        except InvalidRequest as error:
+            return jsonrpc.failure(jsonrpc.id_of(message), error)
+        try:
+            answer = jsonrpc.result(request.id, await self._call(request))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the client is told
+            answer = jsonrpc.failure(request.id, wrap(error))
+        return answer if request.has_id else None
+
+    async def _call(self, request: jsonrpc.Request) -> Builtin:
+        if request.method in self._own:
+            return await self._own[request.method](request.params if isinstance(request.params, dict) else {})
+        target, method = split_method(request.method)
+        timeout = 10.0
+        if method == "job.wait":
+            timeout += _waiting(request.params)
+        options = CallOptions(timeout=timeout, origin=self._origin)
+        return await self._bus.call(target, method, request.params, options)
+
+    async def _discover(self, params: Mapping[str, Any]) -> Builtin:
+        addresses = [peer.address for peer in self._bus.peers() if peer.address != self._bus.address]
+        found = await asyncio.gather(*(self._describe(address) for address in addresses))
+        return {str(address): document for address, document in zip(addresses, found, strict=True) if document}
+
+    async def _describe(self, address: Address) -> Builtin:
+        try:
+            return await self._bus.call(address, "rpc.discover", {}, CallOptions(timeout=5.0, origin=self._origin))
+        except PytelError as error:
+            self._server.log.debug("%s does not describe itself: %s", address, error)
+            return None
+
+    async def _list_modules(self, params: Mapping[str, Any]) -> Builtin:
+        peers = [peer for peer in self._bus.peers() if peer.address != self._bus.address]
+        return [{"address": str(peer.address), **msgspec.to_builtins(peer.card)} for peer in peers]
+
+    async def _list_states(self, params: Mapping[str, Any]) -> Builtin:
+        return [_told(publication) for publication in self._server.states()]
+
+    async def _info(self, params: Mapping[str, Any]) -> Builtin:
+        return {
+            "site": self._server.site,
+            "origin": self._origin.name,
+            "role": self._origin.role.value,
+            "process": os.getpid(),
+            "time": _iso(clock.time()),
+            "rate": clock.current().rate,
+        }
+
+    async def _subscribe(self, params: Mapping[str, Any]) -> Builtin:
+        topics = params.get("topics")
+        if topics is not None and not (isinstance(topics, list) and all(isinstance(topic, str) for topic in topics)):
+            raise InvalidParams("events.subscribe: topics must be a list of names, such as ['Telescope', 'NewImage']")
+        self._wanted = None if topics is None else frozenset(topics)
+        if self._subscription is not None:
+            self._subscription.cancel()
+        self._subscription = self._bus.subscribe(None, self._hear)
+        return None
+
+    async def _unsubscribe(self, params: Mapping[str, Any]) -> Builtin:
+        if self._subscription is not None:
+            self._subscription.cancel()
+        self._subscription = None
+        return None
+
+    def _hear(self, publication: Publication) -> None:
+        topic = publication.topic
+        if self._wanted is not None and topic.name not in self._wanted and str(topic) not in self._wanted:
+            return
+        if len(self._news) == QUEUE:
+            self._dropped += 1
+        self._news.append(publication)
+        self._is_news.set()
+
+    async def _tell_news(self) -> None:
+        while True:
+            await self._is_news.wait()
+            self._is_news.clear()
+            while self._news:
+                if self._dropped:
+                    dropped, self._dropped = self._dropped, 0
+                    await self._send(jsonrpc.notification("events.dropped", {"count": dropped}))
+                publication = self._news.popleft()
+                await self._send(jsonrpc.notification(publication.topic.kind, _told(publication)))
+
+    async def _send(self, message: Builtin) -> None:
+        self._writer.write(jsonrpc.line(message))
+        await self._writer.drain()
+
+
+def split_method(text: str) -> tuple[Address, str]:
+    """Split `[group.]module[@site].method` or `….job.wait`. Raises `InvalidParams`, `MethodNotFound`."""
+    head, _, method = text.rpartition(".")
+    if head.endswith((".job", ".rpc")):
+        head, _, space = head.rpartition(".")
+        method = f"{space}.{method}"
+    if not head or not method:
+        raise MethodNotFound(f"{text!r} names no module and method; write 'telescope.park'")
+    if method.startswith("_"):
+        raise NotAllowed(f"{method!r} is private")
+    return Address.parse(head), method
+
+
+def _waiting(params: Mapping[str, Any] | list[Any]) -> float:
+    wanted = params.get("timeout") if isinstance(params, Mapping) else params[1] if len(params) > 1 else None
+    if isinstance(wanted, bool) or not isinstance(wanted, (int, float)):
+        return LONGEST_WAIT
+    return min(max(0.0, wanted), LONGEST_WAIT)
+
+
+def _told(publication: Publication) -> Builtin:
+    return {
+        "topic": str(publication.topic),
+        "publisher": str(publication.publisher),
+        "seq": publication.seq,
+        "boot": publication.boot,
+        "time": _iso(publication.time),
+        "data": publication.data,
+    }
+
+
+def _iso(time: float) -> str:
+    return datetime.fromtimestamp(time, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

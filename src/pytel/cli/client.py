@@ -1,0 +1,110 @@
+"""How the commands reach a running site: its control socket, spoken to plainly."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pytel.base.errors import ConnectionLost, PytelError, Timeout
+from pytel.bus.control_socket import reachable
+
+SOCKET = "control.sock"
+PLACES = (Path(), Path("state"), Path("demo-night/state"))
+"""Where a running site is looked for, unless --state or PYTEL_STATE says."""
+
+
+class NoSite(ConnectionLost):
+    """No site is running where it was looked for."""
+
+
+def find_socket(state: Path | None) -> Path:
+    """Find the socket of a running site. Raises `NoSite`."""
+    named = state or (Path(os.environ["PYTEL_STATE"]) if os.environ.get("PYTEL_STATE") else None)
+    places = (named, named / "state") if named else PLACES
+    for place in places:
+        if (path := place / SOCKET).exists():
+            return path
+    where = named if named else "./state or ./demo-night"
+    raise NoSite(f"no site is running in {where}: start one with 'pytel run site.yaml', or name its --state directory")
+
+
+class SiteClient:
+    """A connection to a running site."""
+
+    def __init__(self, path: Path) -> None:
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            with reachable(path) as name:
+                self._socket.connect(name)
+        except (ConnectionRefusedError, FileNotFoundError):
+            self._socket.close()
+            raise NoSite(
+                f"no site is running in {path.parent}, just an old socket: start one with 'pytel run site.yaml'"
+            ) from None
+        except OSError as error:
+            self._socket.close()
+            raise ConnectionLost(f"{path} cannot be reached: {error.strerror}") from error
+        self._file = self._socket.makefile("rb")
+        self._ids = itertools.count(1)
+
+    def __enter__(self) -> SiteClient:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Hang up."""
+        self._file.close()
+        self._socket.close()
+
+    def call(self, method: str, params: Any = None, timeout: float = 90.0) -> Any:
+        """Call `address.method` and return its result. Raises what the site answers, `Timeout`, `ConnectionLost`."""
+        identity = next(self._ids)
+        request = {"jsonrpc": "2.0", "id": identity, "method": method, "params": {} if params is None else params}
+        self._socket.settimeout(timeout)
+        self._send(request)
+        for message in self._messages():
+            if message.get("id") == identity and "method" not in message:
+                break
+        else:
+            raise ConnectionLost("the site went away before it answered")
+        if "error" in message:
+            raise PytelError.from_wire(message["error"])
+        return message.get("result")
+
+    def news(self, topics: list[str] | None = None) -> Iterator[dict[str, Any]]:
+        """States and events as they come, until the site goes away."""
+        self.call("events.subscribe", {"topics": topics})
+        self._socket.settimeout(None)
+        for message in self._messages():
+            if "method" in message:
+                yield {"kind": message["method"], **message["params"]}
+
+    def states(self) -> list[dict[str, Any]]:
+        """The last states of all modules, by address."""
+        found: list[dict[str, Any]] = self.call("states.list")
+        return found
+
+    def _send(self, message: Any) -> None:
+        try:
+            self._socket.sendall(json.dumps(message).encode() + b"\n")
+        except OSError as error:
+            raise ConnectionLost(f"the site went away: {error.strerror}") from error
+
+    def _messages(self) -> Iterator[dict[str, Any]]:
+        while True:
+            try:
+                line = self._file.readline()
+            except TimeoutError:
+                raise Timeout("the site does not answer") from None
+            except OSError as error:
+                raise ConnectionLost(f"the site went away: {error.strerror}") from error
+            if not line:
+                return
+            yield json.loads(line)
