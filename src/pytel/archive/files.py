@@ -16,10 +16,11 @@ import os
 import re
 import stat
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from pytel.archive.journal import Line, append_to_journal, read_journal, rewrite_journal
+from pytel.archive.journal import Line, Lines, append_to_journal, read_journal, rewrite_journal
 from pytel.base import clock, ids
 from pytel.base.errors import ChecksumError, Conflict, InvalidParams, NotFound, StorageFull
 from pytel.base.files import sync_directory, write_atomically
@@ -188,7 +189,7 @@ class ImageDirectory:
             write_atomically(file, [ids.new_id().encode()])
         self.nonce = file.read_text().strip()
 
-    def _replay(self, lines: list[Line]) -> None:
+    def _replay(self, lines: Iterable[Line]) -> None:
         """Believe the journal about images that are there."""
         self._entries, self._released, self._first_seen = {}, set(), {}
         for line in lines:
@@ -212,7 +213,7 @@ class ImageDirectory:
                 self._entries[image] = _Entry(upload=f"{image}{dot}fits", sha256=_sha256(self.path / name), size=size)
 
     def _compact(self) -> None:
-        lines: list[Line] = []
+        lines: Lines = []
         for image, entry in self._entries.items():
             lines.append({"commit": image, **entry._asdict()})
             if image in self._released:

@@ -13,15 +13,16 @@ import msgspec
 from pytel.base.files import storage_full_named, write_atomically
 
 Line = dict[str, Any]
+Lines = list[Line]
 
 
-def read_journal(path: Path) -> list[Line]:
+def read_journal(path: Path) -> Lines:
     """All whole lines of a journal; none when there is no file."""
     try:
         content = path.read_bytes()
     except FileNotFoundError:
         return []
-    lines: list[Line] = []
+    lines: Lines = []
     for text in content.split(b"\n"):
         with contextlib.suppress(msgspec.DecodeError):
             line = msgspec.json.decode(text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 
-from sqlalchemy import String, Text
+from sqlalchemy import Float, String, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
@@ -26,14 +26,14 @@ class Image(Base):
     telescope: Mapped[str | None]
     frame_type: Mapped[str]
     filter: Mapped[str | None]
-    exposure_time: Mapped[float]
+    exposure_time: Mapped[float] = mapped_column(Float)
     start: Mapped[dt.datetime] = mapped_column(index=True)
     end: Mapped[dt.datetime | None]
     object: Mapped[str | None]
     task: Mapped[str | None] = mapped_column(index=True)
     exposure_index: Mapped[int | None]
-    ra: Mapped[float | None]
-    dec: Mapped[float | None]
-    airmass: Mapped[float | None]
+    ra: Mapped[float | None] = mapped_column(Float)
+    dec: Mapped[float | None] = mapped_column(Float)
+    airmass: Mapped[float | None] = mapped_column(Float)
     header: Mapped[str] = mapped_column(Text)
     archived_at: Mapped[dt.datetime]
