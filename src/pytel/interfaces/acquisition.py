@@ -57,11 +57,8 @@ class TargetAcquired(Event, frozen=True, kw_only=True):
     result: AcquisitionResult
 
 
-class Acquisition(Interface):
+class Acquisition(Interface, state=AcquisitionState, events=(TargetAcquired,)):
     """Takes images, solves them, and moves the telescope until the target is in its place."""
-
-    state = AcquisitionState
-    events = (TargetAcquired,)
 
     @rpc(long=True, control=True, exclusive="acquisition")
     async def acquire(self, ra: RightAscension, dec: Declination, tolerance: Arcsec | None = None) -> AcquisitionResult:

@@ -54,11 +54,8 @@ class FocusFound(Event, frozen=True, kw_only=True):
     result: FocusResult
 
 
-class AutoFocus(Interface):
+class AutoFocus(Interface, state=AutoFocusState, events=(FocusFound,)):
     """Takes a series of frames through focus and sets the best one."""
-
-    state = AutoFocusState
-    events = (FocusFound,)
 
     @rpc(long=True, control=True, exclusive="focus")
     async def focus(self) -> FocusResult:

@@ -58,11 +58,8 @@ class GuideCorrected(Event, frozen=True, kw_only=True):
     applied_dec: Arcsec
 
 
-class AutoGuider(Interface):
+class AutoGuider(Interface, state=AutoGuiderState, events=(GuideCorrected,)):
     """Measures where the field drifts and corrects the telescope."""
-
-    state = AutoGuiderState
-    events = (GuideCorrected,)
 
     @rpc(control=True)
     async def start_guiding(self) -> None:

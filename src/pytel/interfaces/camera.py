@@ -56,12 +56,8 @@ class CameraCapabilities(Capabilities, frozen=True, kw_only=True):
     has_cooler: bool
 
 
-class Camera(Interface):
+class Camera(Interface, state=CameraState, events=(NewImage,), capabilities=CameraCapabilities):
     """Takes images and hands them to the image store."""
-
-    state = CameraState
-    events = (NewImage,)
-    capabilities_type = CameraCapabilities
 
     @rpc(long=True, control=True, exclusive="exposure")
     async def expose(

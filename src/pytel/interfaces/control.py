@@ -17,10 +17,8 @@ class Lease(Struct, frozen=True, kw_only=True):
     until: datetime
 
 
-class Control(Interface):
+class Control(Interface, state=ControlState):
     """Lends the control of a group to one origin at a time, for 60 s of real time unless renewed."""
-
-    state = ControlState
 
     @rpc(role=Role.OBSERVER)
     async def take(self) -> Lease:

@@ -49,11 +49,8 @@ class CoverCalibratorCapabilities(Capabilities, frozen=True, kw_only=True):
     warm_up_time: Seconds | None = None
 
 
-class CoverCalibrator(Interface):
+class CoverCalibrator(Interface, state=CoverCalibratorState, capabilities=CoverCalibratorCapabilities):
     """Covers the mirror, and lights it evenly for flat fields."""
-
-    state = CoverCalibratorState
-    capabilities_type = CoverCalibratorCapabilities
 
     @rpc(long=True, control=True, exclusive="cover")
     async def open_cover(self) -> None:

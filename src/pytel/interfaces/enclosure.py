@@ -44,12 +44,8 @@ class EnclosureClosing(Event, frozen=True, kw_only=True):
     reasons: tuple[str, ...]
 
 
-class Enclosure(Interface):
+class Enclosure(Interface, state=EnclosureState, events=(EnclosureClosing,), capabilities=EnclosureCapabilities):
     """Roof or dome. Each one refuses to open, and closes by itself, when safety is bad, stale or unknown."""
-
-    state = EnclosureState
-    events = (EnclosureClosing,)
-    capabilities_type = EnclosureCapabilities
 
     @rpc(long=True, control=True, exclusive="motion")
     async def open(self) -> None:

@@ -27,11 +27,8 @@ class FilterWheelCapabilities(Capabilities, frozen=True, kw_only=True):
     filters: tuple[Filter, ...]
 
 
-class FilterWheel(Interface):
+class FilterWheel(Interface, state=FilterWheelState, capabilities=FilterWheelCapabilities):
     """Puts a filter into the beam."""
-
-    state = FilterWheelState
-    capabilities_type = FilterWheelCapabilities
 
     @rpc(long=True, control=True, exclusive="filter")
     async def set_filter(self, name: str) -> None:

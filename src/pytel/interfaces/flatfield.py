@@ -50,11 +50,8 @@ class FlatsTaken(Event, frozen=True, kw_only=True):
     result: FlatFieldResult
 
 
-class FlatField(Interface):
+class FlatField(Interface, state=FlatFieldState, events=(FlatsTaken,)):
     """Takes flats on the twilight sky or a lit screen, with exposure times that follow the light."""
-
-    state = FlatFieldState
-    events = (FlatsTaken,)
 
     @rpc(long=True, control=True, exclusive="flats")
     async def take_flats(self, count: int = 10, filter: str | None = None, binning: int = 1) -> FlatFieldResult:  # noqa: A002 - the field's word

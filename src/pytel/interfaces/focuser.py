@@ -25,11 +25,8 @@ class FocuserCapabilities(Capabilities, frozen=True, kw_only=True):
     step: Millimetres
 
 
-class Focuser(Interface):
+class Focuser(Interface, state=FocuserState, capabilities=FocuserCapabilities):
     """Moves the focus."""
-
-    state = FocuserState
-    capabilities_type = FocuserCapabilities
 
     @rpc(long=True, control=True, exclusive="focus")
     async def set_focus(self, position: Millimetres) -> None:

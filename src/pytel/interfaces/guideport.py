@@ -32,11 +32,8 @@ class GuidePortCapabilities(Capabilities, frozen=True, kw_only=True):
     max_pulse: Duration
 
 
-class GuidePort(Interface):
+class GuidePort(Interface, state=GuidePortState, capabilities=GuidePortCapabilities):
     """Nudges a telescope that tracks, for a given time at the guide rate."""
-
-    state = GuidePortState
-    capabilities_type = GuidePortCapabilities
 
     @rpc(long=True, control=True)
     async def pulse_guide(self, direction: GuideDirection, duration: Duration) -> None:

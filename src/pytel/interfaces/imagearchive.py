@@ -44,11 +44,8 @@ class ImageArchiveState(State, frozen=True, kw_only=True):
     last: ArchivedImage | None = None
 
 
-class ImageArchive(Interface):
+class ImageArchive(Interface, state=ImageArchiveState, events=(ImageArchived,)):
     """Copies each new image from its store into the archive."""
-
-    state = ImageArchiveState
-    events = (ImageArchived,)
 
     @rpc(role=Role.VIEWER)
     async def find_images(

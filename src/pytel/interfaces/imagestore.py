@@ -22,10 +22,8 @@ class StoreDirectory(Struct, frozen=True, kw_only=True):
     nonce: str
 
 
-class ImageStore(Interface):
+class ImageStore(Interface, state=ImageStoreState):
     """Keeps images, each written once, under an id; bounded in size. Never loses one that nobody has archived."""
-
-    state = ImageStoreState
 
     @rpc(role=Role.VIEWER)
     async def directory(self) -> StoreDirectory:

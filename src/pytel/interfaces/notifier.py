@@ -23,10 +23,8 @@ class Notified(Event, frozen=True, kw_only=True):
     message: str
 
 
-class Notifier(Interface):
+class Notifier(Interface, events=(Notified,)):
     """Tells people what happened, by whatever reaches them."""
-
-    events = (Notified,)
 
     @rpc(role=Role.MODULE)
     async def notify(self, urgency: Urgency, subject: str, message: str) -> None:

@@ -44,11 +44,8 @@ class NightEnded(Event, frozen=True, kw_only=True):
     frames: int
 
 
-class Observer(Interface):
+class Observer(Interface, state=ObserverState, events=(NightEnded,)):
     """Observes by itself, from dusk to dawn."""
-
-    state = ObserverState
-    events = (NightEnded,)
 
     @rpc(role=Role.OPERATOR)
     async def pause(self, reason: str = "") -> None:

@@ -58,11 +58,8 @@ class ImageReduced(Event, frozen=True, kw_only=True):
     reduced: ReducedImage
 
 
-class Reduction(Interface):
+class Reduction(Interface, state=ReductionState, events=(ImageReduced,)):
     """Calibrates images with the masters that fit, and combines the masters."""
-
-    state = ReductionState
-    events = (ImageReduced,)
 
     @rpc(long=True, role=Role.OBSERVER, exclusive="reduction", queues=True)
     async def reduce(self, image: str) -> ReducedImage:

@@ -33,11 +33,8 @@ class RotatorCapabilities(Capabilities, frozen=True, kw_only=True):
     can_follow: bool
 
 
-class Rotator(Interface):
+class Rotator(Interface, state=RotatorState, capabilities=RotatorCapabilities):
     """Turns the detector against the sky."""
-
-    state = RotatorState
-    capabilities_type = RotatorCapabilities
 
     @rpc(long=True, control=True, exclusive="rotation")
     async def set_position_angle(self, angle: PositionAngle) -> None:

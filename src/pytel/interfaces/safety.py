@@ -29,11 +29,8 @@ class SafetyChanged(Event, frozen=True, kw_only=True):
     reasons: tuple[str, ...] = ()
 
 
-class SafetyMonitor(Interface):
+class SafetyMonitor(Interface, state=SafetyMonitorState, events=(SafetyChanged,)):
     """Judges weather and site; publishes its verdict as a state that expires."""
-
-    state = SafetyMonitorState
-    events = (SafetyChanged,)
 
     @rpc(role=Role.OPERATOR)
     async def declare_unsafe(self, reason: str) -> None:

@@ -63,11 +63,8 @@ class ScheduleChanged(Event, frozen=True, kw_only=True):
     reason: str
 
 
-class Scheduler(Interface):
+class Scheduler(Interface, state=SchedulerState, events=(ScheduleChanged,)):
     """Plans the night and plans again when something changes."""
-
-    state = SchedulerState
-    events = (ScheduleChanged,)
 
     @rpc(role=Role.VIEWER)
     async def get_schedule(self, night: date | None = None) -> Schedule:

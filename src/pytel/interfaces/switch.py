@@ -49,12 +49,8 @@ class SwitchChanged(Event, frozen=True, kw_only=True):
     origin: str
 
 
-class Switch(Interface):
+class Switch(Interface, state=SwitchState, events=(SwitchChanged,), capabilities=SwitchCapabilities):
     """Switches power outlets and reads what hangs on them."""
-
-    state = SwitchState
-    events = (SwitchChanged,)
-    capabilities_type = SwitchCapabilities
 
     @rpc(role=Role.OPERATOR, exclusive="ports", queues=True)
     async def set_port(self, port: str, value: PortValue) -> None:

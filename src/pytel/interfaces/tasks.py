@@ -89,11 +89,8 @@ class TaskChanged(Event, frozen=True, kw_only=True):
     status: TaskStatus
 
 
-class TaskStore(Interface):
+class TaskStore(Interface, state=TaskStoreState, events=(TaskChanged,)):
     """Keeps the tasks and what became of them; survives a crash at any point."""
-
-    state = TaskStoreState
-    events = (TaskChanged,)
 
     @rpc(role=Role.VIEWER)
     async def list_tasks(self, status: TaskStatus | None = None) -> list[TaskEntry]:

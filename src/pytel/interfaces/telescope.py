@@ -52,11 +52,8 @@ class TelescopeCapabilities(Capabilities, frozen=True, kw_only=True):
     sun_distance: Degrees
 
 
-class Telescope(Interface):
+class Telescope(Interface, state=TelescopeState, capabilities=TelescopeCapabilities):
     """Points at the sky and follows it."""
-
-    state = TelescopeState
-    capabilities_type = TelescopeCapabilities
 
     @rpc(long=True, control=True, exclusive="motion")
     async def move_radec(self, ra: RightAscension, dec: Declination) -> None:

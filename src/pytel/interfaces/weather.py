@@ -35,10 +35,9 @@ class WeatherState(State, frozen=True, kw_only=True):
     seeing: Arcsec | None = None
 
 
-class WeatherStation(Interface):
+class WeatherStation(Interface, state=WeatherState):
     """Measures; it does not judge. A reading that could not be taken is not published."""
 
-    state = WeatherState
     several = True
 
     @rpc()

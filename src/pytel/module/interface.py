@@ -12,6 +12,8 @@ from pytel.module.rpc import Method, RpcOptions, method_of
 class Interface:
     """Base of all interfaces: a concrete class whose `@rpc` methods raise `NotImplementedError`.
 
+        class Focuser(Interface, state=FocuserState, capabilities=FocuserCapabilities):
+
     A change that only adds keeps `version`; peers of another version do not see it.
     """
 
@@ -21,6 +23,20 @@ class Interface:
     capabilities_type: ClassVar[type[Capabilities] | None] = None
     several: ClassVar[bool] = False
     """Many modules of one scope may offer it, and are asked with `find_all`: no site file needs to choose one."""
+
+    def __init_subclass__(
+        cls,
+        *,
+        version: int | None = None,
+        state: type[State] | None = None,
+        events: tuple[type[Event], ...] = (),
+        capabilities: type[Capabilities] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init_subclass__(**kwargs)
+        if is_interface(cls):
+            cls.version = version or 1
+            cls.state, cls.events, cls.capabilities_type = state, events, capabilities
 
     @classmethod
     def urn(cls) -> str:

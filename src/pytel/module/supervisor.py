@@ -38,10 +38,8 @@ class SiteState(State, frozen=True, kw_only=True):
     modules: tuple[ModuleEntry, ...]
 
 
-class Site(Interface):
+class Site(Interface, state=SiteState):
     """Switches the functions of a site on and off."""
-
-    state = SiteState
 
     @rpc(role=Role.VIEWER)
     async def list_modules(self) -> list[ModuleEntry]:
