@@ -12,10 +12,12 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
 
 from pytel.archive.database import Database, DatabaseError
 from pytel.archive.records import ImageFilter, ImageRecord
+from pytel.archive.schema import NEWEST, migration_config
 from pytel.archive.tables import Base
 from pytel.base.errors import Conflict, NotFound, StorageFull
 
@@ -135,6 +137,7 @@ def test_the_migrations_make_the_tables(images: Database) -> None:
     engine = create_engine(f"sqlite:///{images.path}")
     with engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
+        assert ScriptDirectory.from_config(migration_config(connection)).get_heads() == [NEWEST]
     engine.dispose()
 
 

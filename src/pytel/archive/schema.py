@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from alembic import command
-from alembic.config import Config
-from sqlalchemy import create_engine, event
+from sqlalchemy import create_engine, event, inspect
 from sqlalchemy.engine import URL, Connection, Engine
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+NEWEST = "0001"
+"""The last of the migrations."""
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _BUSY_SECONDS = 30
@@ -30,7 +34,12 @@ def connect(path: Path) -> Engine:
 
 
 def upgrade(engine: Engine) -> None:
-    """Apply the migrations that the database lacks, all or none of them."""
+    """Apply the migrations that the database lacks, all or none of them. Alembic is loaded only when there are any."""
+    with engine.connect() as connection:
+        if _version(connection) == NEWEST:
+            return
+    from alembic import command
+
     with engine.connect() as connection:
         # Python's sqlite3 opens no transaction before DDL: begin one, which also keeps other processes out.
         connection.exec_driver_sql("BEGIN IMMEDIATE")
@@ -38,8 +47,17 @@ def upgrade(engine: Engine) -> None:
         connection.commit()
 
 
+def _version(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    version: str | None = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+    return version
+
+
 def migration_config(connection: Connection) -> Config:
     """What alembic needs to know; `migrations/env.py` takes the connection from it."""
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
