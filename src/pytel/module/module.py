@@ -58,6 +58,11 @@ class Module:
     async def on_stop(self) -> None:
         """Leave everything as it should be left."""
 
+    @property
+    def stop_deadline(self) -> Seconds:
+        """How long `on_stop` may take, in site time."""
+        return 30.0
+
     def capabilities(self) -> list[Capabilities]:
         """Tell what the device can do, as data."""
         return []

@@ -42,7 +42,6 @@ C = TypeVar("C", bound=Capabilities)
 RETRIED = (NotReady, DeviceError, ConnectionLost, ModuleNotFound, Timeout, StorageFull)
 """What `on_start` may raise and try again: anything else is a fault that a person must mend."""
 CALL_TIMEOUT = 10.0
-STOP_DEADLINE = 30.0
 _interfaces: dict[type, type[Interface]] = {}
 
 
@@ -164,7 +163,7 @@ class ModuleRuntime:
         await self._dispatcher.jobs.cancel_all()
         await self._end_tasks()
         try:
-            async with clock.deadline(STOP_DEADLINE):
+            async with clock.deadline(self.module.stop_deadline):
                 await self.module.on_stop()
         except Exception as error:
             self.log.error("the module did not stop cleanly: %s", wrap(error).message, exc_info=error)

@@ -1,0 +1,340 @@
+"""The base of every roof and dome: it refuses to open, and closes by itself, when safety is bad, stale or unknown.
+
+The rules, which no driver can switch off:
+
+- It opens only while every safety monitor in sight says safe and none has fallen silent.
+- It begins to close within 2 s of a bad verdict, and at the expiry of a verdict that is not renewed, also from the
+  midst of an opening, and whatever its sensor says. Closing is tried again without end.
+- Until 20 s after its start it waits for a first word of safety (a word that says unsafe closes at once); then unknown
+  is unsafe. What was left open by a crash stays open if it is safe.
+- Closing that fails is an alarm within 2 s, and a person is called: once per incident, and again every 15 minutes.
+- An opening that fails is closed again. An opening whose caller goes away stops where it is; closing never does.
+- A module that stops closes first. STOP of a person stops any motion; if it is unsafe, it closes again at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from abc import abstractmethod
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from pytel.base import clock
+from pytel.base.errors import Busy, Cancelled, DeviceError, PytelError, Unsafe, wrap
+from pytel.base.units import Azimuth, Duration, Seconds
+from pytel.interfaces.enclosure import (
+    Enclosure,
+    EnclosureCapabilities,
+    EnclosureClosing,
+    EnclosureState,
+    EnclosureStatus,
+)
+from pytel.interfaces.notifier import Notifier, Urgency
+from pytel.interfaces.safety import SafetyMonitor, SafetyMonitorState
+from pytel.module import Capabilities, rpc
+from pytel.module.config import ModuleConfig
+from pytel.module.handlers import background, on
+from pytel.services.enclosure_drive import DriveTimes, EnclosureDrive, EnclosureReading, Goal
+from pytel.services.module import Module
+from pytel.services.safety import SafetyWatch, Verdict
+from pytel.services.timing import patient
+
+if TYPE_CHECKING:
+    from pytel.module.runtime import ModuleRuntime
+
+REPORT_WITHIN: Seconds = 1.7
+"""Seconds after the decision to close by which it must be seen to close, or an alarm is raised."""
+CALL_AGAIN: Seconds = 900.0
+_TO_STOP: Seconds = 1.0
+"""Seconds that a STOP may take before safety overrides it."""
+_JUST_AFTER = 0.01
+
+
+class BaseEnclosure(Module, Enclosure):
+    """What all enclosures share; a driver writes the hooks `begin_open`, `begin_close`, `halt` and `read_enclosure`.
+
+    Each hook talks to the hardware and returns at once; it may be cancelled at any await. `connect` is called before
+    the others and again after a failure: do not connect in `on_start`, where a device that is off would keep the guard
+    from its work.
+    """
+
+    class Config(ModuleConfig, frozen=True, kw_only=True):
+        """Speed and patience of an enclosure."""
+
+        opening_time: Duration = 30.0
+        closing_time: Duration = 30.0
+        safety_expiry: Duration = 20.0
+        """The longest that a verdict counts, whatever the monitor promises."""
+        startup_grace: Duration = 20.0
+        answer_time: Duration = 1.5
+        """For the hardware to answer one command."""
+        stall_time: Duration = 1.4
+        """Without a sign of motion before it counts as stuck; a sensor in coarse steps needs more."""
+        poll_period: Duration = 5.0
+
+    config: Config
+    kind = "roof"
+
+    # hooks
+
+    async def connect(self) -> None:
+        """Connect to the hardware, or connect anew after a failure."""
+
+    @abstractmethod
+    async def begin_open(self) -> None:
+        """Start to open."""
+
+    @abstractmethod
+    async def begin_close(self) -> None:
+        """Start to close, also in the midst of an opening."""
+
+    @abstractmethod
+    async def halt(self) -> None:
+        """Stand still."""
+
+    @abstractmethod
+    async def read_enclosure(self) -> EnclosureReading:
+        """Ask the sensors."""
+
+    def azimuth(self) -> Azimuth | None:
+        """Where a dome looks; None for a roof."""
+        return None
+
+    # life
+
+    def __init__(self, runtime: ModuleRuntime) -> None:
+        super().__init__(runtime)
+        config = self.config
+        times = DriveTimes(
+            config.opening_time, config.closing_time, config.answer_time, config.stall_time, config.poll_period
+        )
+        self._drive = EnclosureDrive(str(self.address), self, times, self)
+        self._safety = SafetyWatch(config.safety_expiry)
+        self._started = clock.time()
+        self._wake = asyncio.Event()
+        self._incident: PytelError | None = None
+        self._called: float | None = None
+        self._told: EnclosureState | None = None
+        self._verdict: Verdict = (False, ("it has just started",))
+
+    @property
+    def stop_deadline(self) -> Seconds:
+        """Long enough to close, and to try again."""
+        return 3.0 * self.config.closing_time + 30.0
+
+    async def on_stop(self) -> None:
+        """Close before nobody watches any more."""
+        if not self._drive.secured:
+            self.log.info("closing before it stops")
+            await self._drive.close_for_good()
+
+    def capabilities(self) -> list[Capabilities]:
+        """Tell how fast it is."""
+        config = self.config
+        return [
+            EnclosureCapabilities(kind=self.kind, opening_time=config.opening_time, closing_time=config.closing_time)
+        ]
+
+    @background
+    async def drive(self) -> None:
+        """Move as the goals say."""
+        await self._drive.run()
+
+    @background
+    async def guard(self) -> None:
+        """Watch over safety; this loop never waits for the hardware and never ends."""
+        while True:
+            try:
+                pause = self._judge()
+            except Exception as error:
+                self.log.exception("the guard failed by a fault in its code")
+                self.raise_alarm("guard", wrap(error))
+                pause = 1.0
+            await clock.wait_for_event(self._wake, pause)
+            self._wake.clear()
+
+    @on(SafetyMonitorState)
+    async def hear_safety(self, state: SafetyMonitorState) -> None:
+        """Weigh a verdict at once."""
+        self._safety.hear(str(self.sender()), state, clock.now())
+        self._wake.set()
+
+    # the guard
+
+    def _judge(self) -> Seconds:
+        """Weigh safety and act; returns after how many seconds to judge again."""
+        now = clock.now()
+        self._verdict = self._weigh(now)
+        safe, reasons = self._verdict
+        if not safe and self._must_close():
+            self._close_by_itself(reasons)
+        self._report_late()
+        self._call_again()
+        self._tell()
+        return self._next_judgement(now)
+
+    def _weigh(self, now: datetime) -> Verdict:
+        try:
+            states = self.latest_all(SafetyMonitorState)
+        except PytelError as error:
+            self.raise_alarm("safety", error)
+        else:
+            self._safety.hear_all({str(address): state for address, state in states.items()}, now)
+            self.clear_alarm("safety")
+        return self._safety.verdict(now)
+
+    def _must_close(self) -> bool:
+        waiting = self._safety.is_unknown and clock.time() < self._started + self.config.startup_grace
+        stopping = self._drive.goal is Goal.STOP and clock.time() < self._drive.goal_since + _TO_STOP
+        return not (waiting or stopping or self._drive.secured or self._drive.goal is Goal.CLOSED)
+
+    def _close_by_itself(self, reasons: tuple[str, ...]) -> None:
+        why = "; ".join(reasons)
+        self._drive.go(Goal.CLOSED, Unsafe(f"{self.address} closes: {why}", reasons=list(reasons)))
+        if self._drive.reading.status is not EnclosureStatus.CLOSED:
+            self.log.warning("closing by itself: %s", why)
+            self.publish(EnclosureClosing(reasons=reasons))
+
+    def _report_late(self) -> None:
+        drive = self._drive
+        due = clock.time() >= drive.goal_since + patient(REPORT_WITHIN)
+        if drive.goal is Goal.CLOSED and due and not drive.closing_seen and self._incident is None:
+            if drive.reading.status is EnclosureStatus.CLOSED:
+                return
+            self._begin_incident(
+                DeviceError(
+                    f"{self.address} was told to close and is not seen to close; look at it", device=str(self.address)
+                )
+            )
+
+    def _next_judgement(self, now: datetime) -> Seconds:
+        waits = [30.0]
+        if (expiry := self._safety.next_expiry(now)) is not None:
+            waits.append(expiry + _JUST_AFTER)
+        if self._safety.is_unknown:
+            waits.append(self._started + self.config.startup_grace - clock.time())
+        if self._drive.goal is Goal.CLOSED:
+            waits.append(self._drive.goal_since + patient(REPORT_WITHIN) + _JUST_AFTER - clock.time())
+        if self._drive.goal is Goal.STOP:
+            waits.append(self._drive.goal_since + _TO_STOP + _JUST_AFTER - clock.time())
+        positive = [wait for wait in waits if wait > 0]
+        return min(positive)
+
+    # what the drive tells
+
+    def drive_changed(self) -> None:
+        """The reading or the goal is another one."""
+        self._wake.set()
+
+    def drive_failed(self, goal: Goal, error: PytelError) -> None:
+        """An attempt failed."""
+        self.log.error("%s failed: %s", goal, error)
+        if goal is Goal.CLOSED:
+            self._begin_incident(error)
+        else:
+            self.raise_alarm("opening" if goal is Goal.OPEN else "stop", error)
+        if goal is Goal.OPEN:
+            self.publish(EnclosureClosing(reasons=(f"it did not open: {error}",)))
+        self._wake.set()
+
+    def drive_closed(self) -> None:
+        """It is shut; an incident is over."""
+        self._incident, self._called = None, None
+        self.clear_alarm("closing")
+        self.clear_alarm("sensor")
+        self._wake.set()
+
+    def sensor_lies(self, error: PytelError) -> None:
+        """The sensor says what cannot be."""
+        self.raise_alarm("sensor", error)
+
+    def sensor_answers(self, error: PytelError | None) -> None:
+        """The sensor answered, or failed to."""
+        if error is None:
+            self.clear_alarm("connection")
+        else:
+            self.raise_alarm("connection", error)
+
+    # people
+
+    def _begin_incident(self, error: PytelError) -> None:
+        self._incident = error
+        self.raise_alarm("closing", error)
+        self._call_again()
+        self._wake.set()
+
+    def _call_again(self) -> None:
+        if self._incident is None:
+            return
+        if self._called is None or clock.time() >= self._called + CALL_AGAIN:
+            self._called = clock.time()
+            self.spawn(self._call_person(self._incident), "call a person")
+
+    async def _call_person(self, error: PytelError) -> None:
+        subject = f"{self.address} does not close"
+        try:
+            await self.find(Notifier).notify(Urgency.CALL, subject, error.message)
+        except PytelError as failure:
+            self.log.error("nobody could be called (%s); trying again in a minute", failure)
+            if self._called is not None:
+                self._called += 60.0 - CALL_AGAIN
+
+    # state
+
+    def _tell(self) -> None:
+        safe, reasons = self._verdict
+        reading = self._drive.reading
+        status = EnclosureStatus.ERROR if self._incident is not None else reading.status
+        state = EnclosureState(
+            status=status,
+            opening=reading.opening,
+            azimuth=self.azimuth(),
+            may_open=safe and self._drive.goal is not Goal.CLOSED,
+            reasons=reasons,
+        )
+        if state != self._told:
+            self._told = state
+            self.publish(state)
+
+    # calls
+
+    @rpc(long=True)
+    async def open(self) -> None:
+        """Open; done when fully open. A caller who goes away stops it where it is."""
+        self._refuse_unsafe()
+        if self._drive.goal is Goal.CLOSED:
+            raise Busy(f"{self.address} is closing; wait until it is closed", by="itself", method="close", until=None)
+        self.clear_alarm("opening")
+        opened = self._drive.go(Goal.OPEN, Cancelled(f"{self.address} was told to open"))
+        try:
+            await asyncio.shield(opened)
+        except asyncio.CancelledError:
+            if self._drive.goal is Goal.OPEN:
+                self._drive.go(Goal.STOP, Cancelled("the opening was cancelled"))
+            raise
+
+    def _refuse_unsafe(self) -> None:
+        safe, reasons = self._weigh(clock.now())
+        if safe and not self.has(SafetyMonitor):
+            safe, reasons = False, ("no safety monitor is there",)
+        if not safe:
+            raise Unsafe(f"{self.address} stays closed: {'; '.join(reasons)}", reasons=list(reasons))
+
+    def estimate_open(self) -> Seconds:
+        """How long opening takes from here."""
+        opening = self._drive.reading.opening
+        return self.config.opening_time * (1.0 - (opening or 0.0))
+
+    @rpc(long=True)
+    async def close(self) -> None:
+        """Close; done when closed. It closes on when the caller goes away."""
+        await asyncio.shield(self._drive.go(Goal.CLOSED, Cancelled(f"{self.address} was told to close")))
+
+    def estimate_close(self) -> Seconds:
+        """How long closing takes from here."""
+        opening = self._drive.reading.opening
+        return self.config.closing_time * (1.0 if opening is None else opening)
+
+    async def stop(self) -> None:
+        """Stop the motion where it is; unless it is safe, it closes again at once."""
+        await asyncio.shield(self._drive.go(Goal.STOP, Cancelled(f"{self.address} was stopped")))

@@ -1,0 +1,62 @@
+"""What an enclosure knows of safety: the verdicts heard, when they expire, and that silence means unsafe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from pytel.base.units import Seconds
+from pytel.interfaces.safety import SafetyMonitorState
+
+Verdict = tuple[bool, tuple[str, ...]]
+
+
+class SafetyWatch:
+    """Weighs the verdicts of all safety monitors in sight.
+
+    A verdict holds until its own `expires`, but never longer than `longest` seconds after it was heard, whatever the
+    monitor promises. All monitors ever heard must agree that it is safe: one that falls silent makes it unsafe, until
+    it speaks again (or the enclosure is restarted without it).
+    """
+
+    def __init__(self, longest: Seconds) -> None:
+        self._longest = timedelta(seconds=longest)
+        self._heard: dict[str, tuple[SafetyMonitorState, datetime]] = {}
+
+    def hear(self, monitor: str, state: SafetyMonitorState, now: datetime) -> None:
+        """Note a verdict. One that is shown again unchanged does not last longer for it."""
+        known = self._heard.get(monitor)
+        if known is None or known[0] != state:
+            self._heard[monitor] = (state, min(state.expires, now + self._longest))
+
+    def hear_all(self, states: Mapping[str, SafetyMonitorState], now: datetime) -> None:
+        """Note the last verdicts of all monitors that are present."""
+        for monitor in sorted(states):
+            self.hear(monitor, states[monitor], now)
+
+    @property
+    def is_unknown(self) -> bool:
+        """Tell whether no monitor was ever heard."""
+        return not self._heard
+
+    def verdict(self, now: datetime) -> Verdict:
+        """Safe or not at `now`, with the reasons."""
+        if self.is_unknown:
+            return False, ("no safety monitor was heard",)
+        reasons: list[str] = []
+        for monitor, (state, expires) in self._heard.items():
+            reasons.extend(_reasons(monitor, state, expires, now))
+        return not reasons, tuple(reasons)
+
+    def next_expiry(self, now: datetime) -> Seconds | None:
+        """Seconds until the next verdict in force expires; None when none is in force."""
+        left = [(expires - now).total_seconds() for _, expires in self._heard.values() if expires >= now]
+        return min(left, default=None)
+
+
+def _reasons(monitor: str, state: SafetyMonitorState, expires: datetime, now: datetime) -> tuple[str, ...]:
+    if now > expires:
+        return (f"{monitor} is silent: its last word expired at {expires:%H:%M:%S} UTC",)
+    if not state.safe:
+        return state.reasons or (f"{monitor} says unsafe and gives no reason",)
+    return ()

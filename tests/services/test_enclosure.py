@@ -1,0 +1,604 @@
+"""The one bug that may never ship: a roof that stays open when it is not safe."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pytel.base import clock, virtual
+from pytel.base.errors import Busy, Cancelled, ConnectionLost, DeviceError, Unsafe
+from pytel.base.location import Location
+from pytel.bus.address import Address
+from pytel.bus.contract import Topic
+from pytel.bus.local import LocalHub
+from pytel.interfaces.enclosure import Enclosure, EnclosureState, EnclosureStatus
+from pytel.interfaces.notifier import Notifier, Urgency
+from pytel.interfaces.safety import SafetyMonitor, SafetyMonitorState
+from pytel.module.runtime import ModuleRuntime
+from pytel.module.site import SiteInfo
+from pytel.services import Module
+from pytel.services.enclosure import BaseEnclosure
+from pytel.services.enclosure_drive import EnclosureReading
+
+START = datetime(2026, 1, 10, 20, tzinfo=UTC)
+TRAVEL = 30.0
+
+
+class Hardware:
+    """A roof as it really is, with faults: `stuck`, `deaf` (does not answer), `gone` (no connection), `lies`."""
+
+    def __init__(self) -> None:
+        self.fault: str | None = None
+        self.speed = 1.0 / TRAVEL
+        self._opening, self._since, self._direction = 0.0, clock.time(), 0
+        self.log: list[tuple[float, str]] = []
+
+    def opening(self) -> float:
+        moved = self._direction * self.speed * (clock.time() - self._since)
+        return max(0.0, min(1.0, self._opening + moved))
+
+    def direction(self) -> int:
+        """What it really does now."""
+        opening = self.opening()
+        at_end = opening in (0.0, 1.0) and (opening == 1.0) == (self._direction > 0)
+        return 0 if at_end else self._direction
+
+    def drive(self, direction: int) -> None:
+        self._opening, self._since, self._direction = self.opening(), clock.time(), direction
+
+    def break_down(self, fault: str | None) -> None:
+        self.fault = fault
+        if fault == "stuck":
+            self.drive(0)
+
+    async def command(self, direction: int) -> None:
+        await self.answer()
+        self.log.append((clock.time(), {1: "open", -1: "close", 0: "stop"}[direction]))
+        if self.fault != "stuck":
+            self.drive(direction)
+
+    async def answer(self) -> None:
+        if self.fault == "deaf":
+            await asyncio.Event().wait()
+        if self.fault == "gone":
+            raise ConnectionLost("the roof is not connected")
+
+    async def read(self) -> EnclosureReading:
+        await self.answer()
+        if self.fault == "lies":
+            return EnclosureReading(EnclosureStatus.CLOSED, 0.0)
+        opening, direction = self.opening(), self.direction()
+        if direction:
+            return EnclosureReading(EnclosureStatus.OPENING if direction > 0 else EnclosureStatus.CLOSING, opening)
+        ends = {0.0: EnclosureStatus.CLOSED, 1.0: EnclosureStatus.OPEN}
+        return EnclosureReading(ends.get(opening, EnclosureStatus.STOPPED), opening)
+
+
+class Roof(BaseEnclosure):
+    """The driver under test: as short as drivers are."""
+
+    hardware: Hardware
+
+    async def begin_open(self) -> None:
+        await self.hardware.command(1)
+
+    async def begin_close(self) -> None:
+        await self.hardware.command(-1)
+
+    async def halt(self) -> None:
+        await self.hardware.command(0)
+
+    async def read_enclosure(self) -> EnclosureReading:
+        return await self.hardware.read()
+
+
+class Monitor(Module, SafetyMonitor):
+    """Says what the test wants."""
+
+    def say(self, safe: bool, lasting: float = 20.0) -> None:
+        now = clock.now()
+        reasons = () if safe else ("rain",)
+        self.publish(
+            SafetyMonitorState(safe=safe, reasons=reasons, since=now, expires=now + timedelta(seconds=lasting))
+        )
+
+
+class Phone(Module, Notifier):
+    """Keeps what people are told."""
+
+    calls: list[float]
+
+    async def notify(self, urgency: Urgency, subject: str, message: str) -> None:
+        assert urgency is Urgency.CALL
+        self.calls.append(clock.time())
+
+
+class Client(Module):
+    """Whoever opens the roof."""
+
+
+class Observatory:
+    """A roof with its monitor, its client and a telephone on a local bus."""
+
+    def __init__(self, path: Path) -> None:
+        self.hub = LocalHub()
+        self.path = path
+        self.hardware = Hardware()
+        self.calls: list[float] = []
+        self.published: list[tuple[float, str, Any]] = []
+        self._running: list[ModuleRuntime] = []
+
+    async def start(self, kind: type[Module], name: str) -> ModuleRuntime:
+        site = SiteInfo(name="test", location=Location(latitude=50, longitude=10), state_dir=self.path)
+        runtime = ModuleRuntime(kind, config=kind.Config(), site=site, bus=self.hub.bus(Address(name)))
+        if isinstance(runtime.module, Roof):
+            runtime.module.hardware = self.hardware
+        if isinstance(runtime.module, Phone):
+            runtime.module.calls = self.calls
+        self._running.append(runtime)
+        await runtime.start()
+        return runtime
+
+    async def open_up(self) -> None:
+        self.client = (await self.start(Client, "client")).module
+        await self.start(Phone, "phone")
+        self.monitor_runtime = await self.start(Monitor, "monitor")
+        self.monitor: Any = self.monitor_runtime.module
+        self.roof_runtime = await self.start(Roof, "roof")
+        self.roof: Any = self.roof_runtime.module
+        for kind in ("state:Enclosure", "event:EnclosureClosing", "event:ErrorRaised"):
+            topic = Topic.parse(f"urn:pytel:{kind}:1")
+            self.client._runtime.bus.subscribe(topic, self.note)
+
+    def note(self, publication: Any) -> None:
+        if publication.publisher == Address("roof"):
+            self.published.append((clock.time(), publication.topic.name, publication.data))
+
+    def times_of(self, name: str) -> list[float]:
+        return [when for when, topic, _ in self.published if topic == name]
+
+    async def close_down(self) -> None:
+        for runtime in reversed(self._running):
+            await runtime.stop()
+
+    def status(self) -> str | None:
+        state = self.client.latest(EnclosureState)
+        return state and state.status.value
+
+    def job(self) -> Enclosure:
+        return self.client.find(Enclosure)
+
+    async def stay_safe(self) -> None:
+        while True:
+            self.monitor.say(True)
+            await clock.sleep(5)
+
+    async def opened(self) -> None:
+        self.monitor.say(True)
+        keeper = asyncio.create_task(self.stay_safe())
+        await self.job().open()
+        keeper.cancel()
+        self.monitor.say(True)
+
+
+Scenario = Callable[[Observatory], Awaitable[None]]
+
+
+@pytest.fixture
+def night(tmp_path: Path) -> Callable[[Scenario], None]:
+    def play(scenario: Scenario) -> None:
+        virtual.run(staged(tmp_path, scenario), start=START, seed=1)
+
+    return play
+
+
+async def staged(path: Path, scenario: Scenario) -> None:
+    site = Observatory(path)
+    await site.open_up()
+    try:
+        await scenario(site)
+    finally:
+        site.hardware.break_down(None)
+        await site.close_down()
+
+
+Night = Callable[[Scenario], None]
+
+
+def test_opens_when_safe_and_closes_when_asked(night: Night) -> None:
+    async def scenario(site: Observatory) -> None:
+        await site.opened()
+        assert site.hardware.opening() == 1.0
+        await site.job().close()
+        assert site.hardware.opening() == 0.0
+        assert not site.times_of("EnclosureClosing")
+        assert not site.times_of("ErrorRaised")
+
+    night(scenario)
+
+
+@pytest.mark.parametrize("word", ["never", "bad", "stale"])
+def test_refuses_to_open_unless_it_is_known_to_be_safe(night: Night, word: str) -> None:
+    async def scenario(site: Observatory) -> None:
+        if word == "bad":
+            site.monitor.say(False)
+        if word == "stale":
+            site.monitor.say(True)
+            await clock.sleep(21)
+        with pytest.raises(Unsafe) as refusal:
+            await site.job().open()
+        assert refusal.value.data["reasons"]
+        assert ("", "open") not in site.hardware.log
+        assert site.hardware.opening() == 0.0
+
+    night(scenario)
+
+
+def test_refuses_to_open_when_the_monitor_is_gone_though_its_word_still_holds(night: Night) -> None:
+    async def scenario(site: Observatory) -> None:
+        site.monitor.say(True)
+        await site.monitor_runtime.crash()
+        with pytest.raises(Unsafe):
+            await site.job().open()
+
+    night(scenario)
+
+
+def test_closes_within_two_seconds_of_a_bad_word_also_while_opening(night: Night) -> None:
+    async def scenario(site: Observatory) -> None:
+        site.monitor.say(True)
+        opening = asyncio.ensure_future(awaited(site.job().open()))
+        await clock.sleep(10)
+        site.monitor.say(False)
+        said = clock.time()
+        await clock.sleep(2)
+        assert site.hardware.direction() == -1
+        with pytest.raises(Unsafe):
+            await opening
+        await clock.sleep(30)
+        assert site.hardware.opening() == 0.0
+        assert said <= site.times_of("EnclosureClosing")[0] <= said + 2
+
+    night(scenario)
+
+
+async def awaited(job: Awaitable[Any]) -> Any:
+    return await job
+
+
+@pytest.mark.parametrize("how", ["silent", "crashed", "promises too much"])
+def test_silence_closes_it_at_the_expiry(night: Night, how: str) -> None:
+    async def scenario(site: Observatory) -> None:
+        await site.opened()
+        if how == "crashed":
+            await site.monitor_runtime.crash()
+        if how == "promises too much":
+            site.monitor.say(True, lasting=3600)
+        await clock.sleep(19)
+        assert site.hardware.opening() == 1.0
+        await clock.sleep(3)
+        assert site.hardware.direction() == -1
+        await clock.sleep(30)
+        assert site.hardware.opening() == 0.0
+
+    night(scenario)
+
+
+def test_two_monitors_must_agree(night: Night) -> None:
+    async def scenario(site: Observatory) -> None:
+        await site.opened()
+        other: Any = (await site.start(Monitor, "second")).module
+        other.say(False)
+        site.monitor.say(True)
+        await clock.sleep(1)
+        assert site.hardware.direction() == -1
+
+    night(scenario)
+
+
+def test_stuck_roof_is_reported_at_once_retried_and_a_person_called(night: Night) -> None:
+    async def scenario(site: Observatory) -> None:
+        await site.opened()
+        site.hardware.break_down("stuck")
+        site.monitor.say(False)
+        said = clock.time()
+        await clock.sleep(2)
+        assert said < site.times_of("ErrorRaised")[0] <= said + 2
+        assert len(site.calls) == 1
+        assert site.status() == "error"
+        await clock.sleep(1000)
+        assert len(site.calls) == 2
+        assert len([what for _, what in site.hardware.log if what == "close"]) > 50
+        site.hardware.break_down(None)
+        await clock.sleep(50)
+        assert site.hardware.opening() == 0.0
+        assert site.status() == "closed"
+        await clock.sleep(2000)
+        assert len(site.calls) == 2
+
+    night(scenario)
+
+
+@pytest.mark.parametrize("fault", ["deaf", "gone"])
+def test_roof_that_cannot_be_reached_closes_as_soon_as_it_can(night: Night, fault: str) -> None:
+    async def scenario(site: Observatory) -> None:
+        await site.opened()
+        site.hardware.break_down(fault)
+        said = clock.time()
+        site.monitor.say(False)
+        await clock.sleep(2)
+        assert site.times_of("ErrorRaised")[0] <= said + 2
+        assert len(site.calls) == 1
+        await clock.sleep(100)
+        site.hardware.break_down(None)
+        await clock.sleep(15)
+        assert site.hardware.direction() == -1
+
+    night(scenario)
+
+
+def test_opening_that_sticks_half_way_fails_with_the_device_named_and_is_closed(night: Night) -> None:
+    async def scenario(site: Observatory) -> None:
+        keeper = asyncio.create_task(site.stay_safe())
+        await clock.sleep(1)
+        job = asyncio.ensure_future(awaited(site.job().open()))
+        await clock.sleep(12)
+        site.hardware.break_down("stuck")
+        await clock.sleep(5)
+        with pytest.raises(DeviceError, match="roof") as failure:
+            await job
+        assert failure.value.data["device"] == "roof"
+        assert len(site.calls) == 1
+        site.hardware.break_down(None)
+        await clock.sleep(60)
+        assert site.hardware.opening() == 0.0
+        await site.job().open()
+        keeper.cancel()
+
+    night(scenario)
+
+
+def test_sensor_that_lies_is_reported_and_not_believed(night: Night) -> None:
+    async def scenario(site: Observatory) -> None:
+        await site.opened()
+        site.hardware.break_down("lies")
+        site.monitor.say(False)
+        await clock.sleep(2)
+        assert site.hardware.direction() == -1
+        assert any("sooner" in str(data) for _, topic, data in site.published if topic == "ErrorRaised")
+        await clock.sleep(20)
+        assert not site.roof._drive.secured
+        await clock.sleep(20)
+        assert site.roof._drive.secured
+        assert site.hardware.opening() == 0.0
+
+    night(scenario)
+
+
+def test_sensor_that_lied_before_the_weather_turned_does_not_keep_it_open(night: Night) -> None:
+    async def scenario(site: Observatory) -> None:
+        await site.opened()
+        keeper = asyncio.create_task(site.stay_safe())
+        site.hardware.break_down("lies")
+        await clock.sleep(300)
+        keeper.cancel()
+        assert site.hardware.opening() == 1.0
+        site.monitor.say(False)
+        await clock.sleep(2)
+        assert site.hardware.direction() == -1
+
+    night(scenario)
+
+
+def test_a_crash_leaves_it_open_and_the_next_start_closes_it_unless_safe(night: Night) -> None:
+    async def scenario(site: Observatory) -> None:
+        await site.opened()
+        await site.roof_runtime.crash()
+        await site.monitor_runtime.crash()
+        await site.start(Roof, "roof")
+        await clock.sleep(18)
+        assert site.hardware.opening() == 1.0
+        await clock.sleep(4)
+        assert site.hardware.direction() == -1
+
+    night(scenario)
+
+
+def test_a_restart_while_safe_keeps_it_open(night: Night) -> None:
+    async def scenario(site: Observatory) -> None:
+        await site.opened()
+        await site.roof_runtime.crash()
+        keeper = asyncio.create_task(site.stay_safe())
+        roof = await site.start(Roof, "roof")
+        await clock.sleep(60)
+        assert site.hardware.opening() == 1.0
+        await roof.stop()
+        assert site.hardware.direction() == -1 or site.hardware.opening() == 0.0
+        keeper.cancel()
+
+    night(scenario)
+
+
+def test_stop_halts_the_opening_and_the_job_is_cancelled(night: Night) -> None:
+    async def scenario(site: Observatory) -> None:
+        site.monitor.say(True)
+        job = asyncio.ensure_future(awaited(site.job().open()))
+        await clock.sleep(10)
+        await site.job().stop()
+        with pytest.raises(Cancelled):
+            await job
+        assert site.hardware.direction() == 0
+        assert 0.3 < site.hardware.opening() < 0.4
+        site.monitor.say(False)
+        await clock.sleep(1)
+        assert site.hardware.direction() == -1
+        await site.job().stop()
+        await clock.sleep(1)
+        assert site.hardware.direction() == -1
+
+    night(scenario)
+
+
+def test_opening_whose_caller_goes_away_stops(night: Night) -> None:
+    async def scenario(site: Observatory) -> None:
+        site.monitor.say(True)
+        job = asyncio.ensure_future(awaited(site.job().open()))
+        await clock.sleep(10)
+        job.cancel()
+        await asyncio.wait([job])
+        await clock.sleep(1)
+        assert site.hardware.direction() == 0
+        closing = asyncio.ensure_future(awaited(site.job().close()))
+        await clock.sleep(1)
+        with pytest.raises(Busy):
+            await site.job().open()
+        await closing
+
+    night(scenario)
+
+
+def test_closing_goes_on_when_its_caller_goes_away(night: Night) -> None:
+    async def scenario(site: Observatory) -> None:
+        await site.opened()
+        job = asyncio.ensure_future(awaited(site.job().close()))
+        await clock.sleep(3)
+        job.cancel()
+        await asyncio.wait([job])
+        await clock.sleep(35)
+        assert site.hardware.opening() == 0.0
+
+    night(scenario)
+
+
+# Any course of events
+
+FAULTS = ["stuck", "deaf", "gone", "lies"]
+EVENTS = ["safe", "unsafe", "short word", "monitor crashes", "monitor starts", "roof crashes", "open", "close", "stop"]
+STEPS = st.lists(
+    st.tuples(st.sampled_from(EVENTS + FAULTS + ["mended"] * 3), st.floats(0.0, 45.0)), min_size=3, max_size=25
+)
+
+
+class Course:
+    """Plays events, and checks what must hold at each quarter of a second."""
+
+    def __init__(self, site: Observatory) -> None:
+        self.site = site
+        self.heartbeat = False
+        self.expires = clock.time() + 20.0
+        """When the last good word expires; the grace after a start counts as one."""
+        self.excused_until = 0.0
+        """Faults of the roof itself excuse it until a while after they are mended."""
+        self.unsafe_since: float | None = clock.time()
+        self.jobs: list[asyncio.Future[Any]] = []
+
+    def word(self, safe: bool, lasting: float = 20.0) -> None:
+        if self.site.monitor_runtime.lifecycle.status != "closing" and self.alive:
+            self.site.monitor.say(safe, lasting)
+            self.expires = clock.time() + lasting if safe else 0.0
+
+    alive = True
+
+    async def play(self, steps: list[tuple[str, float]]) -> None:
+        for event, pause in steps:
+            await self.happen(event)
+            await self.watch(pause)
+        self.site.hardware.break_down(None)
+        await self.happen("mended")
+        self.heartbeat = False
+        await self.watch(20.0 + 2.0 + 60.0 + 20.0)
+        assert self.site.hardware.opening() == 0.0
+
+    async def happen(self, event: str) -> None:
+        site = self.site
+        match event:
+            case "safe":
+                self.heartbeat = True
+                self.word(True)
+            case "unsafe":
+                self.heartbeat = False
+                self.word(False)
+            case "short word":
+                self.heartbeat = False
+                self.word(True, 3.0)
+            case "monitor crashes" if self.alive:
+                self.alive = False
+                await site.monitor_runtime.crash()
+            case "monitor starts" if not self.alive:
+                self.alive, self.heartbeat = True, False
+                site.monitor_runtime = await site.start(Monitor, "monitor")
+                site.monitor = site.monitor_runtime.module
+            case "roof crashes":
+                await site.roof_runtime.crash()
+                site.roof_runtime = await site.start(Roof, "roof")
+                site.roof = site.roof_runtime.module
+                heard = site.client.latest(SafetyMonitorState)
+                good = heard.expires.timestamp() if heard is not None and heard.safe else None
+                self.expires = clock.time() + 20.0 if heard is None else (good or 0.0)
+            case "open" | "close":
+                job = site.job()
+                self.jobs.append(asyncio.ensure_future(quiet(job.open() if event == "open" else job.close())))
+            case "stop":
+                self.jobs.append(asyncio.ensure_future(quiet(site.job().stop())))
+                self.excused_until = max(self.excused_until, clock.time() + 2.0)
+            case _ if event in [*FAULTS, "mended"]:
+                if event in FAULTS and event != "lies":
+                    self.excused_until = float("inf")
+                elif site.hardware.fault in FAULTS and site.hardware.fault != "lies":
+                    # backoff of up to 10 s, and a connection that times out
+                    self.excused_until = clock.time() + 15.0
+                site.hardware.break_down(
+                    None if event == "mended" else event if event in FAULTS else site.hardware.fault
+                )
+
+    async def watch(self, seconds: float) -> None:
+        ends = clock.time() + seconds
+        beat = clock.time() + 5.0
+        while clock.time() < ends:
+            await clock.sleep(0.25)
+            if self.heartbeat and clock.time() >= beat:
+                self.word(True)
+                beat = clock.time() + 5.0
+            self.check()
+
+    def check(self) -> None:
+        now, hardware = clock.time(), self.site.hardware
+        if now > self.expires + 2.0 and now > self.excused_until:
+            assert hardware.opening() == 0.0 or hardware.direction() == -1, "it is unsafe and the roof does not close"
+
+    async def end(self) -> None:
+        for job in self.jobs:
+            job.cancel()
+        if self.jobs:
+            await asyncio.wait(self.jobs)
+
+
+async def quiet(work: Awaitable[Any]) -> None:
+    try:
+        await work
+    except Exception:  # noqa: BLE001 - refusals and faults are part of the course
+        return
+
+
+def course(steps: list[tuple[str, float]]) -> Scenario:
+    async def scenario(site: Observatory) -> None:
+        played = Course(site)
+        try:
+            await played.play(steps)
+        finally:
+            await played.end()
+
+    return scenario
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=STEPS)
+def test_whatever_happens_it_closes_when_it_is_not_safe(tmp_path: Path, steps: list[tuple[str, float]]) -> None:
+    virtual.run(staged(tmp_path, course(steps)), start=START, seed=1)
