@@ -75,6 +75,19 @@ def test_hfd_is_true_from_sharp_to_far_out_of_focus(hfd: float, ring: bool) -> N
     assert quality.stars >= 15
 
 
+@pytest.mark.parametrize("fwhm", [2.5, 6.0, 12.0])
+def test_wide_wings_are_measured_the_same_in_and_out_of_focus(fwhm: float) -> None:
+    """Moffat profiles of exponent 3 in a field with many faint stars: half the light is within 1.261 FWHM."""
+    rng = np.random.default_rng(4)
+    rows, columns = np.mgrid[-80:81, -80:81]
+    image = rng.normal(SKY, NOISE, (512, 512))
+    for number in range(60):
+        x, y = rng.integers(90, 420, 2)
+        profile = (1 + (rows**2 + columns**2) / ((fwhm / 2) ** 2 / (2 ** (1 / 3) - 1))) ** -3.0
+        image[y - 80 : y + 81, x - 80 : x + 81] += 1e6 / (1 + number) ** 1.5 * profile / profile.sum()
+    assert image_quality(image.astype(np.float32)).hfd == pytest.approx(1.261 * fwhm, rel=0.1)
+
+
 @pytest.mark.parametrize(
     ("hfd", "ring"), [(1.8, False), (3.0, False), (6.0, False), (15.0, False), (6.0, True), (15.0, True)]
 )

@@ -52,7 +52,7 @@ class SourceList:
 
 @dataclass(frozen=True)
 class Quality:
-    """How sharp a frame is: median HFD and FWHM (pixels) of its good stars, and how many these are."""
+    """How sharp a frame is: median HFD and FWHM (pixels) of its good stars, and how many of these there are."""
 
     hfd: float
     fwhm: float
@@ -60,6 +60,10 @@ class Quality:
 
 
 SATURATED = 4
+"""Flag of a source that reaches saturation."""
+_UNFIT = SATURATED | 8 | 16  # or cut off by the edge of the frame
+_MOST_ELLIPTIC = 0.5
+_ENOUGH = 100
 
 
 def find_sources(
@@ -153,7 +157,7 @@ def _measure(
     major, minor = (np.maximum(objects[axis] ** 2 - kernel_variance, 1e-3) for axis in ("a", "b"))
     size = 2.3548 * np.sqrt((major + minor) / 2)
     # One aperture for all, from the size of the brighter ones, so that HFDs compare between stars and frames.
-    bright = np.argsort(-objects["flux"])[:200]
+    bright = np.argsort(-objects["flux"])[: min(50, max(5, len(x) // 3))]
     radius = float(np.clip(2.0 * np.median(size[bright]), 6.0, min(flat.shape) / 2))
     flux, _, _ = sep.sum_circle(flat, x, y, radius, subpix=5)
     usable = np.where(flux > 0, flux, 1.0)
@@ -236,14 +240,13 @@ def image_quality(
 
 
 def _quality(sources: SourceList, min_stars: int) -> Quality:
-    """Medians over the brighter good stars: round, whole, not saturated."""
-    good = sources.select(((sources.flags & (SATURATED | 8 | 16)) == 0) & (sources.ellipticity < 0.5)).select(
-        slice(0, 100)
-    )
+    """Medians over the brighter half of the good stars (round, whole, not saturated): of faint ones only cores show."""
+    good = sources.select(((sources.flags & _UNFIT) == 0) & (sources.ellipticity < _MOST_ELLIPTIC))
     if len(good) < max(1, min_stars):
         raise NoStars(
             f"{len(good)} good stars in this frame, {min_stars} are needed: expose longer, or check clouds and cover",
             stars=len(good),
             needed=min_stars,
         )
-    return Quality(hfd=float(np.median(good.hfd)), fwhm=float(np.median(good.fwhm)), stars=len(good))
+    bright = good.select(slice(0, min(_ENOUGH, max(10, len(good) // 2))))
+    return Quality(hfd=float(np.median(bright.hfd)), fwhm=float(np.median(bright.fwhm)), stars=len(good))

@@ -29,8 +29,8 @@ def wcs_cards(
 
     `pixel_scale` and `reference_pixel` (x, y from 1) are those of the whole detector, unbinned: its centre is
     `((columns + 1) / 2, (rows + 1) / 2)`. `rotation` is the position angle of the image's upward direction
-    (growing rows), from north through east. `flipped` tells of an odd number of mirrors: with north up, east is
-    right. `window_origin` is the first column and row of the window in unbinned pixels, from 0.
+    (growing rows), from north through east; that is -CROTA2. `flipped` tells of an odd number of mirrors: with
+    north up, east is right. `window_origin` is the first column and row of the window in unbinned pixels, from 0.
     """
     if not pixel_scale > 0 or min(binning) < 1:
         raise InvalidParams(f"a pixel scale of {pixel_scale} arcsec with binning {binning} describes no image")
