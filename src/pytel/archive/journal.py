@@ -43,8 +43,8 @@ def append_to_journal(path: Path, line: Line) -> None:
         # A leading line break keeps clear of what a crash may have left.
         data = b"\n" + msgspec.json.encode(line) + b"\n"
         try:
-            if file.write(data) != len(data):
-                file.write(data)
+            while data:
+                data = data[file.write(data) :]
             os.fsync(file.fileno())
         except OSError:
             with contextlib.suppress(OSError):
