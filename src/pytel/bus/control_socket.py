@@ -88,18 +88,25 @@ class ControlSocket:
         self._clients: set[asyncio.Task[None]] = set()
         self._states: dict[tuple[Address, Topic], Publication] = {}
 
-    async def start(self) -> None:
-        """Listen. What is left of an earlier socket of this path is removed: the site's lock says it is dead."""
+    async def start(self, *, listening: bool = True) -> None:
+        """Join the bus and listen (on the virtual clock nobody can call: then only join).
+
+        What is left of an earlier socket of this path is removed: the site's lock says that it is dead.
+        """
         await self.bus.open(_Mute(), Card(interfaces=(), boot="-"))
         self.bus.subscribe(None, self._keep)
         self.bus.watch_peers(self._forget)
+        if not listening:
+            return
         listener = await in_thread(_listen, self.path)
         self._server = await asyncio.start_unix_server(self._accept, sock=listener, limit=MAX_LINE)
 
     async def stop(self) -> None:
         """Stop listening and send the clients away."""
-        if self._server is not None:
-            self._server.close()
+        if self._server is None:
+            await self.bus.close()
+            return
+        self._server.close()
         for task in list(self._clients):
             task.cancel()
         if self._clients:

@@ -1,0 +1,21 @@
+"""`pytel check`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from pytel.module.sitefile import check_site
+
+
+def check_file(path: Path) -> bool:
+    """Print what is wrong with a site file; returns whether it is fine."""
+    site, faults = check_site(path)
+    for fault in faults:
+        typer.echo(str(fault))
+    if site is None or faults:
+        return False
+    count = len(site.modules)
+    typer.echo(f"{path} is fine: {count} module{'' if count == 1 else 's'}")
+    return True

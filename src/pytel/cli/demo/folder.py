@@ -1,0 +1,140 @@
+"""The directory of a demonstration: its site file, its reports, and whether it is to be gone on with."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from pytel.base.errors import ConfigError
+from pytel.base.files import write_atomically
+from pytel.base.location import Location
+from pytel.cli.demo.options import DemoOptions
+
+SUTHERLAND = Location(latitude=-32.38, longitude=20.81, elevation=1771.0)
+VIRTUAL_START = datetime(2026, 6, 15, 14, 0, tzinfo=UTC)
+BEFORE_DUSK = timedelta(minutes=10)
+
+
+class DemoNote(msgspec.Struct, frozen=True):
+    """What a directory was made for; a later run with other options would not fit."""
+
+    virtual: bool
+    seed: int
+    compress: bool
+    start: datetime
+
+
+class DemoFolder:
+    """A directory in which a demonstration runs."""
+
+    def __init__(self, options: DemoOptions) -> None:
+        self.path = options.out.absolute()
+        self.site_file = self.path / "site.yaml"
+        self.state = self.path / "state"
+        self._note_file = self.path / "demo.json"
+        self._options = options
+
+    def prepare(self) -> DemoNote:
+        """Make the directory, or find it as an interrupted run left it.
+
+        Raises `ConfigError` when something else is in it or the demonstration there is finished.
+        """
+        if self._options.fresh:
+            self._clear()
+        note = self._read_note()
+        if note is None:
+            self._refuse_foreign()
+            self.path.mkdir(parents=True, exist_ok=True)
+            note = self._new_note()
+            write_atomically(self._note_file, [msgspec.json.format(msgspec.json.encode(note))])
+        self._refuse_other(note)
+        done = len(self.reports())
+        if done >= self._options.nights:
+            raise ConfigError(
+                f"{self.path} has a finished demonstration of {nights_text(done)}: "
+                "start over with --fresh, or use another --out"
+            )
+        if not self.site_file.exists():
+            write_atomically(self.site_file, [self._site_text(note).encode()])
+        return note
+
+    def reports(self) -> list[Path]:
+        """The reports of the nights that are over, oldest first."""
+        return sorted(self.path.glob("night-????-??-??.json"))
+
+    def keep_report(self, report: Path) -> None:
+        """Put the report of a night where people look for it."""
+        content = report.read_bytes()
+        night = str(msgspec.json.decode(content)["night"])
+        write_atomically(self.path / "night.json", [content])
+        write_atomically(self.path / f"night-{night}.json", [content])
+
+    def read_reports(self) -> list[Mapping[str, Any]]:
+        """The reports, decoded."""
+        return [msgspec.json.decode(path.read_bytes()) for path in self.reports()]
+
+    def _clear(self) -> None:
+        if not self.path.exists():
+            return
+        if self._read_note() is None:
+            self._refuse_foreign()
+        from pytel.cli.lock import state_lock
+
+        with state_lock(self.state):
+            shutil.rmtree(self.path)
+
+    def _refuse_foreign(self) -> None:
+        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+            raise ConfigError(f"{self.path} is not empty and no demonstration: choose another --out")
+
+    def _refuse_other(self, note: DemoNote) -> None:
+        for name in ("virtual", "seed", "compress"):
+            there, wanted = getattr(note, name), getattr(self._options, name)
+            if there != wanted:
+                raise ConfigError(
+                    f"the demonstration in {self.path} was begun with {name} {str(there).lower()}, not "
+                    f"{str(wanted).lower()}: start over with --fresh, or use another --out"
+                )
+
+    def _read_note(self) -> DemoNote | None:
+        try:
+            return msgspec.json.decode(self._note_file.read_bytes(), type=DemoNote)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except msgspec.MsgspecError as error:
+            raise ConfigError(f"{self._note_file} is damaged ({error}): start over with --fresh") from error
+
+    def _new_note(self) -> DemoNote:
+        options = self._options
+        start = VIRTUAL_START if options.virtual else _before_dusk(datetime.now(UTC))
+        return DemoNote(options.virtual, options.seed, options.compress, start)
+
+    def _site_text(self, note: DemoNote) -> str:
+        template = resources.files("pytel.cli.demo").joinpath("site.yaml").read_text(encoding="utf-8")
+        mode = (
+            "real" if note.virtual else f"scaled, rate: {self._options.rate:g}, start: {note.start:%Y-%m-%dT%H:%M:%SZ}"
+        )
+        pairs = {"@SEED@": str(note.seed), "@TIME@": mode, "@COMPRESS@": str(note.compress).lower()}
+        for mark, text in pairs.items():
+            template = template.replace(mark, text)
+        return template
+
+
+def nights_text(count: int) -> str:
+    """A number of nights in words."""
+    return "1 night" if count == 1 else f"{count} nights"
+
+
+def _before_dusk(now: datetime) -> datetime:
+    """Shortly before the dusk of tonight at the demonstration's site."""
+    from pytel.sky.almanac import next_night
+
+    night = next_night(now.timestamp(), SUTHERLAND, twilight=-6.0)
+    dusk = night.dusk if night.dusk is not None else now.timestamp()
+    return datetime.fromtimestamp(int(dusk), UTC) - BEFORE_DUSK

@@ -1,0 +1,115 @@
+"""A site in this process: its simulated hardware if it has any, its modules, its control socket."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+from collections.abc import AsyncIterator, Iterator, Sequence
+
+from pytel.base import clock
+from pytel.base.errors import ConfigError, PytelError
+from pytel.base.units import Seconds
+from pytel.bus.address import Address
+from pytel.bus.contract import Bus, CallOptions, Origin, Role
+from pytel.bus.control_socket import ControlSocket
+from pytel.cli.client import SOCKET
+from pytel.cli.hardware import simulated_hardware
+from pytel.interfaces.enclosure import Enclosure
+from pytel.interfaces.observer import Observer
+from pytel.interfaces.telescope import Telescope
+from pytel.module.faults import nearest
+from pytel.module.interface import Interface
+from pytel.module.sitefile import SiteFile
+from pytel.module.supervisor import Supervisor
+
+log = logging.getLogger("pytel.run")
+LONGEST_CLOSING: Seconds = 600.0
+SHORTEST_WAIT = 20.0
+"""Real seconds that a roof gets at least, however fast the clock."""
+
+
+class SiteProcess:
+    """What runs: the supervisor with its modules, and a bus to talk to them as the command line."""
+
+    def __init__(self, site: SiteFile, supervisor: Supervisor, bus: Bus) -> None:
+        self.site = site
+        self.supervisor = supervisor
+        self.bus = bus
+
+    async def close_down(self) -> None:
+        """Stop observing, close the roof and park the telescope, then stop all modules, last of the file first."""
+        for address in self._offering(Observer):
+            await self.supervisor.stop_module(address)
+        closing = [self._finish(address, "close") for address in self._offering(Enclosure)]
+        parking = [self._finish(address, "park") for address in self._offering(Telescope)]
+        await asyncio.gather(*closing, *parking)
+        await self.supervisor.stop()
+
+    def _offering(self, interface: type[Interface]) -> list[str]:
+        running = self.supervisor.running
+        return [
+            str(spec.address)
+            for spec in reversed(self.site.modules)
+            if spec.address in running and issubclass(spec.kind, interface)
+        ]
+
+    async def _finish(self, address: str, method: str) -> None:
+        target, options = Address.parse(address), CallOptions(timeout=70.0, origin=Origin("cli/run", Role.ADMIN))
+        try:
+            async with asyncio.timeout(max(SHORTEST_WAIT, LONGEST_CLOSING / clock.current().rate)):
+                job = (await self.bus.call(target, method, {}, options))["job"]
+                report: dict[str, object] = {"status": "running"}
+                while report["status"] in ("queued", "running"):
+                    report = await self.bus.call(target, "job.wait", {"job": job, "timeout": 60.0}, options)
+            if report["status"] != "done":
+                log.error("%s did not %s: %s", address, method, report.get("error"))
+        except (PytelError, TimeoutError) as error:
+            log.error("%s did not %s: %s", address, method, error or "it takes too long")
+
+
+def refuse_unknown(site: SiteFile, only: Sequence[str]) -> None:
+    """Raise `ConfigError` for a name that is no module of the site."""
+    names = [str(spec.address) for spec in site.modules]
+    for name in only:
+        if name not in names:
+            raise ConfigError(f"the site file has no module {name!r}; {nearest(name, names)}")
+
+
+@contextlib.asynccontextmanager
+async def running_site(site: SiteFile, only: Sequence[str] = (), *, door: bool = True) -> AsyncIterator[SiteProcess]:
+    """Run a site for the length of a block; `door` opens its control socket. The clock is the caller's."""
+    async with simulated_hardware(site):
+        supervisor = Supervisor(site)
+        bus = supervisor.hub.bus(Address("cli"), is_proxy=True)
+        control = ControlSocket(site.info.state_dir / SOCKET, bus, site.info.name)
+        process = SiteProcess(site, supervisor, bus)
+        await control.start(listening=door)
+        try:
+            await supervisor.start(only)
+            yield process
+        finally:
+            await process.close_down()
+            await control.stop()
+
+
+@contextlib.contextmanager
+def stop_signals() -> Iterator[asyncio.Event]:
+    """An event that is set by SIGINT or SIGTERM; a second signal ends the process as it is."""
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+
+    def ask() -> None:
+        if stop.is_set():
+            log.error("stopped at once, in whatever state things are")
+            raise SystemExit(1)
+        stop.set()
+
+    signals = (signal.SIGINT, signal.SIGTERM)
+    for number in signals:
+        loop.add_signal_handler(number, ask)
+    try:
+        yield stop
+    finally:
+        for number in signals:
+            loop.remove_signal_handler(number)
