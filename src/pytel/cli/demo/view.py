@@ -116,9 +116,8 @@ def _state_line(name: str, before: Mapping[str, Any], data: Mapping[str, Any]) -
 
 
 def _observer_line(before: Mapping[str, Any], data: Mapping[str, Any]) -> tuple[str, str] | None:
-    what = ("status", "task_name", "message")
-    if data["status"] == "exposing":  # one line per target, not one per frame
-        what = ("status", "task_name")
+    # One line per target, not one per frame.
+    what = ["status", "task_name"] + (["message"] if data["status"] != "exposing" else [])
     if all(before.get(key) == data.get(key) for key in what):
         return None
     return observer_words(data), "info"
