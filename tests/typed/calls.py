@@ -34,7 +34,7 @@ async def callers(telescope: Telescope, camera: Camera, store: ImageStore, contr
     assert_type(await job.eta(), Seconds | None)
     assert_type(await job.progress(), float | None)
     await job.cancel()
-    assert_type(await store.directory(), StoreDirectory)
+    assert_type(await store.shared_directory(), StoreDirectory)
     assert_type(await control.take(), Lease)
     await assert_type(store.list_images(), Coroutine[Any, Any, list[ImageRef]])
 

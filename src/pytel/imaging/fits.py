@@ -147,6 +147,19 @@ def read_fits(path: Path) -> tuple[NDArray[Any], dict[str, CardValue]]:
         raise ImageError(f"{path} cannot be read: {error.message}", path=str(path)) from error
 
 
+def read_header(path: Path) -> dict[str, CardValue]:
+    """Read the header of the first image of a FITS file, and nothing of its pixels. Raises `ImageError`."""
+    from astropy.io import fits
+
+    try:
+        with fits.open(path, disable_image_compression=True, lazy_load_hdus=True, memmap=True) as units:
+            return dict(_values(units[_first_image(units)].header))
+    except ImageError as error:
+        raise ImageError(f"{path} cannot be read: {error.message}", path=str(path)) from error
+    except Exception as error:
+        raise ImageError(f"{path} is no valid FITS image ({type(error).__name__}: {error})", path=str(path)) from error
+
+
 def parse_fits(content: bytes) -> tuple[NDArray[Any], dict[str, CardValue]]:
     """Read the bytes of a FITS file; see `read_fits`."""
     try:

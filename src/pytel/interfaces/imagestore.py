@@ -26,7 +26,7 @@ class ImageStore(Interface, state=ImageStoreState):
     """Keeps images, each written once, under an id; bounded in size. Never loses one that nobody has archived."""
 
     @rpc(role=Role.VIEWER)
-    async def directory(self) -> StoreDirectory:
+    async def shared_directory(self) -> StoreDirectory:
         """Tell where the files are, for modules on the same host."""
         raise NotImplementedError
 
@@ -39,8 +39,8 @@ class ImageStore(Interface, state=ImageStoreState):
         raise NotImplementedError
 
     @rpc(role=Role.VIEWER)
-    async def list_images(self) -> list[ImageRef]:
-        """List what is in the store, oldest first."""
+    async def list_images(self, unreleased: bool = False) -> list[ImageRef]:
+        """List what is in the store, oldest first; with `unreleased` only what is not archived yet."""
         raise NotImplementedError
 
     @rpc(role=Role.MODULE)

@@ -91,7 +91,7 @@ class SharedDirectory:
     async def put(self, write: Write) -> ImageRef:
         """Write `incoming/<upload>` and have the store take it over."""
         store = self._module.find(ImageStore)
-        directory = await _patiently(store.directory)
+        directory = await _patiently(store.shared_directory)
         await in_thread(prove_same_host, directory)
         upload = f"{ids.new_id()}.part"
         part = Path(directory.path) / "incoming" / upload
@@ -105,7 +105,7 @@ class SharedDirectory:
     async def fetch(self, ref: ImageRef) -> Path:
         """Find the image's file. Raises `NotFound`."""
         store = self._module.find(ImageStore, name=ref.store)
-        directory = await _patiently(store.directory)
+        directory = await _patiently(store.shared_directory)
         await in_thread(prove_same_host, directory)
         return await in_thread(_file_of, directory, ref)
 

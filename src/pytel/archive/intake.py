@@ -1,0 +1,125 @@
+"""Taking one image into the archive: a file in the tree, then a record. May be cut short at any point and repeated."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from pytel.archive.database import Database
+from pytel.archive.records import ImageRecord
+from pytel.archive.tree import image_path
+from pytel.base.errors import ChecksumError
+from pytel.base.files import storage_full_named, sync_directory
+from pytel.base.units import Longitude
+from pytel.imaging.fits import read_header
+from pytel.interfaces.images import ImageRef
+
+_CHUNK = 2**20
+Header = Mapping[str, Any]
+
+
+def take_in(
+    source: Path, ref: ImageRef, root: Path, database: Database, longitude: Longitude, now: datetime
+) -> ImageRecord:
+    """Copy an image into the tree and record it; gives the record. Blocking.
+
+    Raises `ChecksumError` when the copy is not what the store announced, `StorageFull`, `ImageError`.
+    """
+    header = read_header(source)
+    record = describe_image(ref, header, longitude, now)
+    target = root / record.path
+    if not (target.is_file() and target.stat().st_size == ref.size and _digest(target) == ref.sha256):
+        _copy(source, target, ref)
+    database.add(record)
+    return record
+
+
+def describe_image(ref: ImageRef, header: Header, longitude: Longitude, now: datetime) -> ImageRecord:
+    """Make the record of an image out of its header."""
+    start = _time(header.get("DATE-OBS")) or now
+    night = (start + timedelta(hours=longitude_hours(longitude)) - timedelta(hours=12)).date()
+    camera = str(header.get("INSTRUME") or "camera")
+    frame_type = str(header.get("IMAGETYP") or "object")
+    compressed = header.get("ZIMAGE") is True
+    path = image_path(Path(), night, camera, frame_type, start, ref.id, compressed=compressed)
+    return ImageRecord(
+        id=ref.id,
+        sha256=ref.sha256,
+        size=ref.size,
+        night=night,
+        path=str(path),
+        camera=camera,
+        frame_type=frame_type,
+        exposure_time=_number(header.get("EXPTIME")) or 0.0,
+        start=start,
+        end=_time(header.get("DATE-END")),
+        telescope=_text(header.get("TELESCOP")),
+        filter=_text(header.get("FILTER")),
+        object=_text(header.get("OBJECT")),
+        task=_text(header.get("TASKID")),
+        exposure_index=_whole(header.get("TASKEXP")),
+        ra=_number(header.get("RA")),
+        dec=_number(header.get("DEC")),
+        airmass=_number(header.get("AIRMASS")),
+        header={key: value for key, value in header.items() if isinstance(value, str | int | float | bool)},
+        archived_at=now,
+    )
+
+
+def longitude_hours(longitude: Longitude) -> float:
+    """Local mean solar time less UTC, in hours."""
+    return ((longitude + 180.0) % 360.0 - 180.0) / 15.0
+
+
+def _copy(source: Path, target: Path, ref: ImageRef) -> None:
+    """Copy under another name, prove that it is whole, then give it its own."""
+    part = target.with_name(f".{target.name}.part")
+    digest = hashlib.sha256()
+    with storage_full_named(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with source.open("rb") as reader, part.open("wb") as writer:
+                while chunk := reader.read(_CHUNK):
+                    digest.update(chunk)
+                    writer.write(chunk)
+                writer.flush()
+                os.fsync(writer.fileno())
+            if digest.hexdigest() != ref.sha256:
+                raise ChecksumError(f"{source} has other bytes than image {ref.id} was announced with", id=ref.id)
+            part.rename(target)
+            sync_directory(target.parent)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
+            raise
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _time(value: Any) -> datetime | None:
+    if not isinstance(value, str):
+        return None
+    with contextlib.suppress(ValueError):
+        parsed = datetime.fromisoformat(value)
+        return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed
+    return None
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _whole(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None

@@ -1,0 +1,77 @@
+"""The image store as a module: a directory that the modules of this host share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from msgspec import Meta
+
+from pytel.archive.files import ImageDirectory, StoredImage
+from pytel.base.errors import NotReady
+from pytel.base.threads import in_thread
+from pytel.base.units import Bytes
+from pytel.interfaces.images import ImageRef
+from pytel.interfaces.imagestore import ImageStore, ImageStoreState, StoreDirectory
+from pytel.module.config import ModuleConfig
+from pytel.module.handlers import every
+from pytel.services import Module
+
+
+class DirectoryImageStore(Module, ImageStore):
+    """Keeps images in a directory of bounded size until they are archived, and longer while there is room."""
+
+    class Config(ModuleConfig, frozen=True, kw_only=True):
+        """Where the images are kept, and how many bytes of them."""
+
+        directory: str | None = None
+        """Default: `images` in the module's own folder."""
+        capacity: Annotated[Bytes, Meta(ge=2**20)] = 20 * 2**30
+
+    config: Config
+    _files: ImageDirectory | None = None
+
+    async def on_start(self) -> None:
+        """Take up what is there, after whatever end."""
+        path = Path(self.config.directory) if self.config.directory else self.directory / "images"
+        files = ImageDirectory(self.site.state_dir / path, self.config.capacity)
+        self._files = await in_thread(files.open)
+
+    @property
+    def files(self) -> ImageDirectory:
+        """The directory. Raises `NotReady` before it is open."""
+        if self._files is None:
+            raise NotReady(f"{self.address} has not opened its directory yet")
+        return self._files
+
+    @every(60.0)
+    async def report(self) -> None:
+        """Tell how full it is, and tidy up uploads that nobody finished."""
+        await in_thread(self.files.remove_stale_uploads)
+        self._tell()
+
+    def _tell(self) -> None:
+        files = self.files
+        self.publish(ImageStoreState(images=len(files.list()), used=files.used, capacity=files.capacity))
+
+    async def shared_directory(self) -> StoreDirectory:
+        """Where the files are."""
+        return StoreDirectory(path=str(self.files.path.resolve()), nonce=self.files.nonce)
+
+    async def commit(self, upload: str, sha256: str, size: int) -> ImageRef:
+        """Take over an upload."""
+        stored = await in_thread(self.files.commit, upload, sha256, size)
+        self._tell()
+        return self._ref(stored)
+
+    async def list_images(self, unreleased: bool = False) -> list[ImageRef]:
+        """List the images, oldest first."""
+        kept = await in_thread(self.files.list)
+        return [self._ref(stored) for stored in kept if not (unreleased and stored.released)]
+
+    async def release(self, id: str) -> None:  # noqa: A002 - the word of the protocol
+        """Let an image go when room is needed."""
+        await in_thread(self.files.release, id)
+
+    def _ref(self, stored: StoredImage) -> ImageRef:
+        return ImageRef(id=stored.id, sha256=stored.sha256, size=stored.size, store=str(self.address))
