@@ -6,6 +6,7 @@ import asyncio
 import math
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -30,6 +31,9 @@ from pytel.interfaces.images import FrameType
 from pytel.module import rpc
 from pytel.module.config import ModuleConfig
 from pytel.services import Module
+
+if TYPE_CHECKING:
+    from pytel.imaging.focus import FocusFit
 
 _MOVE: Seconds = 300.0
 """No focuser takes longer for its whole travel."""
@@ -87,18 +91,16 @@ class SeriesAutoFocus(Module, AutoFocus):
         return self.config.steps * (self.config.exposure_time + 5.0)
 
     async def _find_focus(self, before: Millimetres, points: dict[float, float | None]) -> FocusResult:
-        from pytel.imaging.focus import FocusError, fit_focus_curve
-
         series = await self._within_travel(_around(before, self.config.step, self.config.steps))
         await self._measure(series, points, 0.0, 0.9)
         try:
-            fit = await in_thread(fit_focus_curve, *_curve(points))
-        except FocusError as error:
+            fit = await in_thread(_fit, points)
+        except PytelError as error:
             more = await self._within_travel(self._beyond(points, error))
             if not more:
                 raise
             await self._measure(more, points, 0.5, 0.9)
-            fit = await in_thread(fit_focus_curve, *_curve(points))
+            fit = await in_thread(_fit, points)
         await self.find(Focuser, deadline=_MOVE).set_focus(fit.position)
         result = self._result(fit.position, fit.uncertainty, fit.hfd, points)
         await in_thread(_append, self._file, msgspec.json.encode(result) + b"\n")
@@ -181,9 +183,12 @@ def _around(centre: float, step: float, steps: int) -> list[float]:
     return [centre + step * (index - steps // 2) for index in range(steps)]
 
 
-def _curve(points: dict[float, float | None]) -> tuple[list[float], list[float]]:
+def _fit(points: dict[float, float | None]) -> FocusFit:
+    """Fit the points that have stars. Raises `FocusError`."""
+    from pytel.imaging.focus import fit_focus_curve
+
     good = {position: hfd for position, hfd in points.items() if hfd is not None}
-    return list(good), list(good.values())
+    return fit_focus_curve(list(good), list(good.values()))
 
 
 def _points(points: dict[float, float | None]) -> tuple[FocusPoint, ...]:

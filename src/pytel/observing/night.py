@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from pytel.base.location import Location
 from pytel.base.units import Altitude, Seconds
+from pytel.sky.almanac import next_night, sun_altitude
 
 Span = tuple[float, float]
 """From and to in Unix seconds."""
@@ -33,8 +34,6 @@ def night_at(when: float, location: Location, opening: Altitude, dark: Altitude)
 
     `opening` and `dark` are altitudes of the Sun in degrees.
     """
-    from pytel.sky.almanac import next_night
-
     work = next_night(when, location, twilight=opening)
     if work.dawn is not None and work.dawn <= when:
         work = next_night(work.end, location, twilight=opening)
@@ -50,8 +49,6 @@ def _span(
     dusk: float | None, dawn: float | None, start: float, end: float, location: Location, altitude: Altitude
 ) -> Span | None:
     """From dusk to dawn; polar nights may lack one of them or both."""
-    from pytel.sky.almanac import sun_altitude
-
     if dusk is None and dawn is None and sun_altitude((start + end) / 2, location) >= altitude:
         return None
     return (start if dusk is None else dusk, end if dawn is None else dawn)

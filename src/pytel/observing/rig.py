@@ -17,6 +17,7 @@ from pytel.interfaces.tasks import Exposures, Target
 from pytel.interfaces.telescope import Telescope, TelescopeState, TelescopeStatus
 from pytel.observing.together import together
 from pytel.services import Module
+from pytel.sky.coordinates import local_sidereal_time
 
 MOTION: Seconds = 600.0
 """No slew, parking, roof or focuser takes longer."""
@@ -79,8 +80,6 @@ class Rig:
 
     async def point_high(self) -> None:
         """Slew to a field near the zenith, where any focus frame is good."""
-        from pytel.sky.coordinates import local_sidereal_time
-
         location = self._module.site.location
         ra = local_sidereal_time(clock.time(), location)
         dec = max(-85.0, min(85.0, location.latitude))

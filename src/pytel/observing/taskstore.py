@@ -33,10 +33,8 @@ class SqlTaskStore(Module, TaskStore):
 
     async def on_start(self) -> None:
         """Open the database and bring in the file. Raises `ConfigError` for a wrong file."""
-        from pytel.observing.database import TaskDatabase
-
         if self._database is None:
-            self._database = await in_thread(TaskDatabase, self.directory / "tasks.sqlite")
+            self._database = await in_thread(_open_database, self.directory / "tasks.sqlite")
         if self.config.tasks is not None:
             tasks = await in_thread(read_task_file, self._task_file(self.config.tasks))
             changed = await in_thread(self._open.update_definitions, tasks)
@@ -95,3 +93,10 @@ class SqlTaskStore(Module, TaskStore):
 
     async def _publish_counts(self) -> None:
         self.publish(TaskStoreState(counts=await in_thread(self._open.counts)))
+
+
+def _open_database(path: Path) -> TaskDatabase:
+    """Import SQLAlchemy, which takes a while, beside the event loop."""
+    from pytel.observing.database import TaskDatabase
+
+    return TaskDatabase(path)
