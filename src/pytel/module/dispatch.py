@@ -7,6 +7,8 @@ import logging
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Protocol
 
+import msgspec
+
 from pytel.base import clock
 from pytel.base.errors import (
     ControlHeld,
@@ -74,6 +76,7 @@ class Dispatcher:
 
     async def _handle(self, call: Call) -> Builtin:
         self._refuse_late(call)
+        call = _believed(call)
         current_origin.set(call.origin)
         if call.method in self._own:
             role, serve = self._own[call.method]
@@ -152,6 +155,13 @@ class Dispatcher:
         if not isinstance(job, str):
             raise InvalidParams("job: the id of a job is missing")
         return self.jobs.get(job)
+
+
+def _believed(call: Call) -> Call:
+    """Take another one's origin from modules and the gateway only: anybody else speaks for himself."""
+    if call.caller.is_proxy or call.caller.role.includes(Role.MODULE):
+        return call
+    return msgspec.structs.replace(call, origin=Origin(call.caller.address, call.caller.role))
 
 
 def _named(call: Call) -> Mapping[str, Any]:
