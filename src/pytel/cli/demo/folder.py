@@ -54,7 +54,7 @@ class DemoFolder:
             note = self._new_note()
             write_atomically(self._note_file, [msgspec.json.format(msgspec.json.encode(note))])
         self._refuse_other(note)
-        done = len(self.reports())
+        done = self.collect()
         if done >= self._options.nights:
             raise ConfigError(
                 f"{self.path} has a finished demonstration of {nights_text(done)}: "
@@ -68,12 +68,17 @@ class DemoFolder:
         """The reports of the nights that are over, oldest first."""
         return sorted(self.path.glob("night-????-??-??.json"))
 
-    def keep_report(self, report: Path) -> None:
-        """Put the report of a night where people look for it."""
-        content = report.read_bytes()
-        night = str(msgspec.json.decode(content)["night"])
-        write_atomically(self.path / "night.json", [content])
-        write_atomically(self.path / f"night-{night}.json", [content])
+    def collect(self) -> int:
+        """Put the observer's reports where people look for them; returns of how many nights there are now."""
+        for report in sorted(self.state.glob("observer/????-??-??/night.json")):
+            kept = self.path / f"night-{report.parent.name}.json"
+            content = report.read_bytes()
+            if not kept.exists() or kept.read_bytes() != content:
+                write_atomically(kept, [content])
+        reports = self.reports()
+        if reports:
+            write_atomically(self.path / "night.json", [reports[-1].read_bytes()])
+        return len(reports)
 
     def read_reports(self) -> list[Mapping[str, Any]]:
         """The reports, decoded."""

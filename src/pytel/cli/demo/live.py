@@ -41,10 +41,10 @@ class LiveDisplay:
             Layout(self._header(), size=1),
             Layout(self._observer(), size=4),
             Layout(name="middle", size=12 if height >= 30 else 11),
-            Layout(self._story(height - 18 if height >= 30 else height - 17), name="story"),
+            Layout(self._story(height - 19 if height >= 30 else height - 18), name="story"),
         )
         layout["middle"].split_row(
-            Layout(self._instruments(), ratio=3), Layout(self._images(wide, 8), ratio=4 if wide else 3)
+            Layout(self._instruments(wide), ratio=3), Layout(self._images(wide, 8), ratio=4 if wide else 3)
         )
         yield layout
 
@@ -78,7 +78,7 @@ class LiveDisplay:
             second = _bar_line(f"exposure {min(done + 1, planned)} of {planned}", done / planned)
         return _panel(Group(first, second), "Observer")
 
-    def _instruments(self) -> Panel:
+    def _instruments(self, wide: bool) -> Panel:
         table = Table.grid(padding=(0, 1), expand=True)
         table.add_column(style="dim", no_wrap=True, width=9)
         table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
@@ -87,8 +87,8 @@ class LiveDisplay:
             ("safety", self._safety()),
             ("weather", self._weather()),
             ("sky", self._sky()),
-            ("telescope", self._telescope()),
-            ("camera", self._camera()),
+            ("telescope", self._telescope(wide)),
+            ("camera", self._camera(wide)),
             ("", self._exposure()),
             ("filter", self._filter()),
             ("focus", self._focus()),
@@ -120,20 +120,22 @@ class LiveDisplay:
         parts = [("cloud_cover", "% clouds"), ("seeing", "″ seeing")]
         return Text("  ".join(_rounded(state, key, unit) for key, unit in parts if state.get(key) is not None) or "–")
 
-    def _telescope(self) -> Text:
+    def _telescope(self, wide: bool) -> Text:
         state = self.view.state("Telescope")
         text = _status(state)
-        if state.get("alt") is not None:
-            text.append(f"  alt {state['alt']:.1f}°  az {state['az']:.1f}°")
+        if state.get("alt") is not None and state.get("az") is not None:
+            digits = 1 if wide else 0
+            text.append(f"  alt {state['alt']:.{digits}f}°  az {state['az']:.{digits}f}°")
         return text
 
-    def _camera(self) -> Text:
+    def _camera(self, wide: bool) -> Text:
         state = self.view.state("Camera")
         text = _status(state)
-        if state.get("temperature") is not None:
-            text.append(f"  {state['temperature']:.0f} °C", "dim")
-        if state.get("status") == "exposing" and state.get("exposure_time"):
+        exposing = state.get("status") == "exposing" and state.get("exposure_time")
+        if exposing:
             text.append(f"  {state.get('frame_type') or ''} {state['exposure_time']:g} s")
+        if state.get("temperature") is not None and (wide or not exposing):
+            text.append(f"  {state['temperature']:.0f} °C", "dim")
         return text
 
     def _exposure(self) -> Any:

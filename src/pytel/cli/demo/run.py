@@ -14,6 +14,7 @@ from typing import Any
 import typer
 
 from pytel.base import clock, ids, virtual
+from pytel.base.errors import PytelError
 from pytel.base.threads import in_thread, shutdown_threads
 from pytel.cli.demo.folder import DemoFolder, nights_text
 from pytel.cli.demo.options import DemoOptions
@@ -104,16 +105,15 @@ class _Demo:
             yield
 
     def _night_ended(self, data: Mapping[str, Any]) -> None:
-        task = asyncio.get_running_loop().create_task(self._keep_report(Path(str(data["report"]))))
+        task = asyncio.get_running_loop().create_task(self._collect(str(data["night"])))
         self._saving.add(task)
         task.add_done_callback(self._saving.discard)
 
-    async def _keep_report(self, report: Path) -> None:
+    async def _collect(self, night: str) -> None:
         try:
-            await in_thread(self._folder.keep_report, report)
-            done = len(await in_thread(self._folder.reports))
-        except (OSError, ValueError) as error:
-            log.error("the report %s cannot be kept: %s", report, error)
+            done = await in_thread(self._folder.collect)
+        except (OSError, PytelError) as error:
+            log.error("the report of the night of %s cannot be copied: %s", night, error)
             return
         if done >= self._options.nights:
             self._done.set()
