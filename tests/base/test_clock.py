@@ -87,6 +87,14 @@ def test_ids_come_from_the_seed_and_sort_by_time() -> None:
     first, again = virtual.run(some(), start=START, seed=7), virtual.run(some(), start=START, seed=7)
     assert first == again == sorted(first)
     assert virtual.run(some(), start=START, seed=8) != first
+
+
+def test_ids_of_one_instant_sort_in_the_order_they_were_made() -> None:
+    async def some() -> list[str]:
+        return [ids.new_id() for _ in range(100)]
+
+    made = virtual.run(some(), start=START)
+    assert made == sorted(set(made))
     assert all(map(ids.is_id, first))
     assert not ids.is_id("../../etc/passwd")
 

@@ -10,7 +10,6 @@ from msgspec import Meta
 from pytel.archive.files import ImageDirectory, StoredImage
 from pytel.base.errors import NotReady
 from pytel.base.threads import in_thread
-from pytel.base.units import Bytes
 from pytel.interfaces.images import ImageRef
 from pytel.interfaces.imagestore import ImageStore, ImageStoreState, StoreDirectory
 from pytel.module.config import ModuleConfig
@@ -26,16 +25,18 @@ class DirectoryImageStore(Module, ImageStore):
 
         directory: str | None = None
         """Default: `images` in the module's own folder."""
-        capacity: Annotated[Bytes, Meta(ge=2**20)] = 20 * 2**30
+        capacity: Annotated[int, Meta(ge=2**20, extra_json_schema={"unit": "byte"})] = 20 * 2**30
 
     config: Config
     _files: ImageDirectory | None = None
 
     async def on_start(self) -> None:
         """Take up what is there, after whatever end."""
+        self._files = await in_thread(self._open)
+
+    def _open(self) -> ImageDirectory:
         path = Path(self.config.directory) if self.config.directory else self.directory / "images"
-        files = ImageDirectory(self.site.state_dir / path, self.config.capacity)
-        self._files = await in_thread(files.open)
+        return ImageDirectory((self.site.state_dir / path).resolve(), self.config.capacity).open()
 
     @property
     def files(self) -> ImageDirectory:
@@ -56,7 +57,7 @@ class DirectoryImageStore(Module, ImageStore):
 
     async def shared_directory(self) -> StoreDirectory:
         """Where the files are."""
-        return StoreDirectory(path=str(self.files.path.resolve()), nonce=self.files.nonce)
+        return StoreDirectory(path=str(self.files.path), nonce=self.files.nonce)
 
     async def commit(self, upload: str, sha256: str, size: int) -> ImageRef:
         """Take over an upload."""

@@ -11,11 +11,17 @@ from pytel.base import clock
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's base 32
 _source: random.Random = random.SystemRandom()
+_last = 0
 
 
 def new_id() -> str:
-    """Make a ULID: 26 characters that sort by site time."""
-    value = (int(clock.time() * 1000) & ((1 << 48) - 1)) << 80 | _source.getrandbits(80)
+    """Make a ULID: 26 characters that sort by site time, and those of one process in the order they were made."""
+    global _last
+    milliseconds = int(clock.time() * 1000) & ((1 << 48) - 1)
+    value = milliseconds << 80 | _source.getrandbits(79)
+    if milliseconds == _last >> 80:
+        value = _last + 1 + _source.getrandbits(32)
+    _last = value
     return "".join(_ALPHABET[(value >> shift) & 31] for shift in range(125, -1, -5))
 
 
@@ -38,10 +44,10 @@ def derived_seed(*parts: object) -> int:
 @contextlib.contextmanager
 def seeded(seed: int) -> Iterator[None]:
     """Draw ids and random numbers from `seed` for the length of a block."""
-    global _source
+    global _source, _last
     before = _source
-    _source = random.Random(derived_seed("ids", seed))
+    _source, _last = random.Random(derived_seed("ids", seed)), 0
     try:
         yield
     finally:
-        _source = before
+        _source, _last = before, 0
