@@ -95,7 +95,7 @@ def test_ids_of_one_instant_sort_in_the_order_they_were_made() -> None:
 
     made = virtual.run(some(), start=START)
     assert made == sorted(set(made))
-    assert all(map(ids.is_id, first))
+    assert all(map(ids.is_id, made))
     assert not ids.is_id("../../etc/passwd")
 
 
