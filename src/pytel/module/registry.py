@@ -125,6 +125,10 @@ def _own_file(module_name: str, directory: Path | None) -> ModuleType | None:
 
 def _told(error: BaseException) -> str:
     """The original error with the last line of code it came from."""
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "importlib" not in frame.filename]
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if "importlib" not in frame.filename and frame.filename != __file__
+    ]
     where = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
     return f"{type(error).__name__}: {error}{where}"

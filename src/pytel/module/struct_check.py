@@ -39,7 +39,8 @@ def parse_struct(value: Any, kind: type[T], lines: Lines, path: KeyPath = ()) ->
         return None, check.faults
     try:
         return msgspec.convert(plain, kind), []
-    except (msgspec.ValidationError, OverflowError) as error:  # what only the struct's own __post_init__ can see
+    except (msgspec.ValidationError, OverflowError, TypeError) as error:
+        # What only the struct's own __post_init__ can see, or a struct that msgspec cannot make sense of.
         return None, [lines.fault(path, f"{_called(path)}: {error}")]
 
 

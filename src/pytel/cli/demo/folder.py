@@ -140,6 +140,6 @@ def _before_dusk(now: datetime) -> datetime:
     """Shortly before the dusk of tonight at the demonstration's site."""
     from pytel.sky.almanac import next_night
 
-    night = next_night(now.timestamp(), SUTHERLAND, twilight=-6.0)
+    night = next_night(now.timestamp(), SUTHERLAND, twilight=-12.0)
     dusk = night.dusk if night.dusk is not None else now.timestamp()
     return datetime.fromtimestamp(int(dusk), UTC) - BEFORE_DUSK
