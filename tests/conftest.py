@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+pytest_plugins = ("pytester",)
+
 
 @pytest.fixture(autouse=True)
 def _clean(no_leaks: None, no_blocking: None) -> None:

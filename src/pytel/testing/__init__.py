@@ -13,20 +13,20 @@ if TYPE_CHECKING:
     from pytel.testing.clocks import NIGHT, on_virtual_clock, run
     from pytel.testing.nights import NightResult, run_nights
     from pytel.testing.observatory import Observatory
-    from pytel.testing.stub import Stub, StubBus, StubCall, alone, stub
+    from pytel.testing.stubs import Stub, StubBus, StubCall, alone, stub
 
 _HOMES = {
     "NIGHT": "clocks",
     "NightResult": "nights",
     "Observatory": "observatory",
-    "Stub": "stub",
-    "StubBus": "stub",
-    "StubCall": "stub",
-    "alone": "stub",
+    "Stub": "stubs",
+    "StubBus": "stubs",
+    "StubCall": "stubs",
+    "alone": "stubs",
     "on_virtual_clock": "clocks",
     "run": "clocks",
     "run_nights": "nights",
-    "stub": "stub",
+    "stub": "stubs",
 }
 
 __all__ = [

@@ -9,6 +9,7 @@ import asyncio
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
@@ -86,11 +87,24 @@ def no_leaks() -> None:
 
 
 @pytest.fixture
-def no_blocking() -> Iterator[None]:
-    """Fail a test whose coroutines (pytel's and those that pytel runs) block the event loop."""
-    from blockbuster import BlockBuster
+def no_blocking(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Fail a test when a coroutine (pytel's, or one that pytel runs) blocks the event loop.
 
-    buster = BlockBuster("pytel", excluded_modules=["pytel.base.virtual", "pytel.testing"])
+    The blocking call raises; where a module takes that for an error of its own, the test fails at its end all the same.
+    """
+    import blockbuster.blockbuster as checker
+
+    seen: list[str] = []
+
+    class Recorded(checker.BlockingError):
+        """Also found by the fixture."""
+
+        def __init__(self, func: str) -> None:
+            super().__init__(func)
+            seen.append(f"{func} in {_culprit()}")
+
+    monkeypatch.setattr(checker, "BlockingError", Recorded)
+    buster = checker.BlockBuster("pytel", excluded_modules=["pytel.base.virtual", "pytel.testing"])
     for function in buster.functions.values():
         function.can_block_in("pytel/base/virtual.py", "_run_inline")
         function.can_block_in("pytel/module/module.py", "directory")  # one mkdir at the start of a module
@@ -100,6 +114,16 @@ def no_blocking() -> Iterator[None]:
     buster.activate()
     yield
     buster.deactivate()
+    if seen and not request.node.stash.get(_FAILED, False):
+        raise AssertionError("the event loop was blocked by " + "; ".join(seen))
+
+
+def _culprit() -> str:
+    """The innermost line that belongs neither to the checker nor to Python."""
+    for frame in reversed(traceback.extract_stack()[:-2]):
+        if not any(part in frame.filename for part in ("blockbuster", "/lib/python", "<frozen")):
+            return f"{frame.name} ({frame.filename}:{frame.lineno})"
+    return "a place that could not be seen"
 
 
 async def _settled() -> None:
