@@ -70,12 +70,12 @@ class CameraConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     saturation: Annotated[int, Meta(gt=0, le=65535, extra_json_schema={"unit": "ADU"})] = 65535
     dark_current: Annotated[float, Meta(ge=0, extra_json_schema={"unit": "e-/s"})] = 1.0
     """Of an ordinary pixel at 20 °C."""
-    dark_doubling: Annotated[Celsius, Meta(gt=0)] = 6.0
+    dark_doubling: Annotated[float, _positive("degC")] = 6.0
     """The dark current doubles with every so many degrees."""
     readout_time: Duration = 3.0
     """Of a whole frame without binning."""
     shutter: bool = True
-    cooling_depth: Annotated[Celsius, Meta(ge=0)] = 45.0
+    cooling_depth: Annotated[float, Meta(ge=0, extra_json_schema={"unit": "degC"})] = 45.0
     """How far below the air's temperature the cooler reaches."""
     cooling_time: PositiveSeconds = 90.0
     """Time constant of the cooling."""
