@@ -170,7 +170,7 @@ class Observatory:
 
     def status(self) -> str | None:
         state = self.client.latest(EnclosureState)
-        return state and state.status.value
+        return None if state is None else state.status.value
 
     def job(self) -> Enclosure:
         return self.client.find(Enclosure)
@@ -235,7 +235,7 @@ def test_refuses_to_open_unless_it_is_known_to_be_safe(night: Night, word: str) 
         with pytest.raises(Unsafe) as refusal:
             await site.job().open()
         assert refusal.value.data["reasons"]
-        assert ("", "open") not in site.hardware.log
+        assert not site.hardware.log or site.hardware.log[0][1] != "open"
         assert site.hardware.opening() == 0.0
 
     night(scenario)

@@ -7,7 +7,7 @@ next exposure has a chance. Whoever cancels an exposure ends it in the hardware 
 from __future__ import annotations
 
 import asyncio
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
@@ -60,7 +60,7 @@ class ExposureSettings(NamedTuple):
     window: Window
 
 
-class BaseCamera(Module, Camera):
+class BaseCamera(Module, Camera, ABC):
     """What all cameras share; a driver writes the hooks, each of which talks to the hardware and returns at once
     (`read_frame` when the frame is there).
 

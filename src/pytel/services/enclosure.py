@@ -15,9 +15,8 @@ The rules, which no driver can switch off:
 from __future__ import annotations
 
 import asyncio
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from pytel.base import clock
 from pytel.base.errors import Busy, Cancelled, DeviceError, PytelError, Unsafe, wrap
@@ -39,9 +38,6 @@ from pytel.services.module import Module
 from pytel.services.safety import SafetyWatch, Verdict
 from pytel.services.timing import patient
 
-if TYPE_CHECKING:
-    from pytel.module.runtime import ModuleRuntime
-
 REPORT_WITHIN: Seconds = 1.7
 """Seconds after the decision to close by which it must be seen to close, or an alarm is raised."""
 CALL_AGAIN: Seconds = 900.0
@@ -50,7 +46,7 @@ _TO_STOP: Seconds = 1.0
 _JUST_AFTER = 0.01
 
 
-class BaseEnclosure(Module, Enclosure):
+class BaseEnclosure(Module, Enclosure, ABC):
     """What all enclosures share; a driver writes the hooks `begin_open`, `begin_close`, `halt` and `read_enclosure`.
 
     Each hook talks to the hardware and returns at once; it may be cancelled at any await. `connect` is called before
@@ -102,8 +98,8 @@ class BaseEnclosure(Module, Enclosure):
 
     # life
 
-    def __init__(self, runtime: ModuleRuntime) -> None:
-        super().__init__(runtime)
+    async def on_start(self) -> None:
+        """Begin to watch; the hardware is reached later, as often as it takes."""
         config = self.config
         times = DriveTimes(
             config.opening_time, config.closing_time, config.answer_time, config.stall_time, config.poll_period
@@ -124,9 +120,10 @@ class BaseEnclosure(Module, Enclosure):
 
     async def on_stop(self) -> None:
         """Close before nobody watches any more."""
-        if not self._drive.secured:
+        drive: EnclosureDrive | None = getattr(self, "_drive", None)
+        if drive is not None and not drive.secured:
             self.log.info("closing before it stops")
-            await self._drive.close_for_good()
+            await drive.close_for_good()
 
     def capabilities(self) -> list[Capabilities]:
         """Tell how fast it is."""

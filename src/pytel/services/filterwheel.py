@@ -6,7 +6,7 @@ The wheel tells how far each filter shifts the focus; whoever changes filters ha
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from typing import NamedTuple
 
 import msgspec
@@ -34,7 +34,7 @@ class FilterWheelReading(NamedTuple):
     names: tuple[str, ...]
 
 
-class BaseFilterWheel(Module, FilterWheel, FitsHeaderProvider):
+class BaseFilterWheel(Module, FilterWheel, FitsHeaderProvider, ABC):
     """What all filter wheels share."""
 
     class Config(ModuleConfig, frozen=True, kw_only=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,7 +34,7 @@ class FocuserReading(NamedTuple):
     temperature: Celsius | None = None
 
 
-class BaseFocuser(Module, Focuser, FitsHeaderProvider):
+class BaseFocuser(Module, Focuser, FitsHeaderProvider, ABC):
     """What all focusers share. The offset is kept on disk, so that a restart does not take it for the base position."""
 
     class Config(ModuleConfig, frozen=True, kw_only=True):

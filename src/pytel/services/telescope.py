@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
@@ -54,7 +54,7 @@ class MountReading(NamedTuple):
     parked: bool
 
 
-class BaseTelescope(Module, Telescope, FitsHeaderProvider):
+class BaseTelescope(Module, Telescope, FitsHeaderProvider, ABC):
     """What all telescopes share; a driver writes the hooks, each of which talks to the mount and returns at once."""
 
     class Config(ModuleConfig, frozen=True, kw_only=True):
