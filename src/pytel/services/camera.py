@@ -285,6 +285,8 @@ class BaseCamera(Module, Camera, ABC):
     async def _take(self, settings: ExposureSettings, frame_type: FrameType) -> Exposure:
         """Expose and read out."""
         config = self.config
+        if (await self._look()).phase is not CameraPhase.IDLE:
+            await self._ask_abort()
         await answered(self.begin_exposure(settings), config.answer_time, str(self.address), "begin to expose")
         self._exposing = exposure = Exposure(
             frame_type=frame_type,

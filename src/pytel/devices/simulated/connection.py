@@ -1,0 +1,58 @@
+"""How the simulated drivers reach their hardware: in this process, or by a socket, as others reach a serial port."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol, TypeVar
+
+import msgspec
+
+from pytel.devices.simulated.world.config import WorldConfig
+from pytel.module.config import ModuleConfig
+from pytel.module.site import SiteInfo
+
+C = TypeVar("C", bound=ModuleConfig)
+
+
+class World(Protocol):
+    """The one door to the simulated hardware."""
+
+    async def execute(self, device: str, command: str, /, **params: Any) -> Any:
+        """Send a command to a device; raises what the device says."""
+
+
+class SimulatedDevice:
+    """One device of the simulated world."""
+
+    def __init__(self, world: World, name: str) -> None:
+        self._world, self._name = world, name
+
+    async def execute(self, command: str, **params: Any) -> Any:
+        """Send a command. Raises `DeviceError`, `DeviceTimeout`, `ConnectionLost`, `LimitExceeded`, `Busy`."""
+        return await self._world.execute(self._name, command, **params)
+
+    async def status(self) -> dict[str, Any]:
+        """Ask what the device reports of itself."""
+        reported: dict[str, Any] = await self.execute("status")
+        return reported
+
+
+async def connect_device(site: SiteInfo, name: str) -> SimulatedDevice:
+    """Reach a device of the site's simulated world. Raises `ConnectionLost` when the world does not run."""
+    from pytel.devices.simulated.hardware import connect_world
+
+    return SimulatedDevice(await connect_world(site), name)
+
+
+def world_config(site: SiteInfo) -> WorldConfig:
+    """What the simulated hardware is like, so that its drivers are configured to fit it."""
+    return msgspec.convert(site.simulation or {}, WorldConfig)
+
+
+def fitted(config: C, **facts: Any) -> C:
+    """Fit a driver's configuration to the hardware: what the site file says of the driver stands, the rest is told
+    by the simulation.
+
+    """
+    fields = {field.name: field for field in msgspec.structs.fields(config)}
+    unsaid = {name: value for name, value in facts.items() if getattr(config, name) == fields[name].default}
+    return msgspec.structs.replace(config, **unsaid)
