@@ -14,10 +14,25 @@ from pytel.base.errors import StorageFull
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
+_no_room: list[Path] = []
+
+
+@contextlib.contextmanager
+def no_room_below(directory: Path) -> Iterator[None]:
+    """Behave as if the disk of `directory` were full (to test what happens then)."""
+    _no_room.append(directory)
+    try:
+        yield
+    finally:
+        _no_room.remove(directory)
+
+
 @contextlib.contextmanager
 def storage_full_named(path: Path) -> Iterator[None]:
     """Turn "no space left on device" inside the block into `StorageFull`, which names `path`."""
     try:
+        if any(path.is_relative_to(directory) for directory in _no_room):
+            raise OSError(errno.ENOSPC, "no space left on device (a test says so)", str(path))
         yield
     except OSError as error:
         if error.errno not in _FULL:
