@@ -477,6 +477,19 @@ def test_closing_goes_on_when_its_caller_goes_away(night: Night) -> None:
     night(scenario)
 
 
+async def test_on_a_fast_clock_it_opens_and_closes_without_false_alarms(tmp_path: Path) -> None:
+    with clock.using(clock.ScaledClock(START.timestamp(), clock.real_time(), 60.0)):
+        site = Observatory(tmp_path)
+        await site.open_up()
+        try:
+            await site.opened()
+            await site.job().close()
+            assert site.hardware.opening() == 0.0
+            assert not site.times_of("ErrorRaised")
+        finally:
+            await site.close_down()
+
+
 # Any course of events
 
 FAULTS = ["stuck", "deaf", "gone", "lies"]
@@ -496,7 +509,8 @@ class Course:
         """When the last good word expires; the grace after a start counts as one."""
         self.excused_until = 0.0
         """Faults of the roof itself excuse it until a while after they are mended."""
-        self.unsafe_since: float | None = clock.time()
+        self.idle_since: float | None = None
+        """Since when it is open, unsafe and not closing."""
         self.jobs: list[asyncio.Future[Any]] = []
 
     def word(self, safe: bool, lasting: float = 20.0) -> None:
@@ -536,6 +550,7 @@ class Course:
                 site.monitor_runtime = await site.start(Monitor, "monitor")
                 site.monitor = site.monitor_runtime.module
             case "roof crashes":
+                self.idle_since = None
                 await site.roof_runtime.crash()
                 site.roof_runtime = await site.start(Roof, "roof")
                 site.roof = site.roof_runtime.module
@@ -570,6 +585,11 @@ class Course:
 
     def check(self) -> None:
         now, hardware = clock.time(), self.site.hardware
+        idle = hardware.opening() > 0.0 and hardware.direction() != -1
+        self.idle_since = None if not idle or now <= self.expires else self.idle_since or now
+        if self.idle_since is not None and now > self.idle_since + 2.0:
+            assert not self.site.roof_runtime.lifecycle.healthy, "it does not close and nobody is told"
+            assert self.site.calls, "it does not close and nobody is called"
         if now > self.expires + 2.0 and now > self.excused_until:
             assert hardware.opening() == 0.0 or hardware.direction() == -1, "it is unsafe and the roof does not close"
 
