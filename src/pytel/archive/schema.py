@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import create_engine, event, inspect
 from sqlalchemy.engine import URL, Connection, Engine
 
+from pytel.services.database import migrating
+
 if TYPE_CHECKING:
     from alembic.config import Config
 
@@ -40,7 +42,7 @@ def upgrade(engine: Engine) -> None:
             return
     from alembic import command
 
-    with engine.connect() as connection:
+    with migrating, engine.connect() as connection:
         # Python's sqlite3 opens no transaction before DDL: begin one, which also keeps other processes out.
         connection.exec_driver_sql("BEGIN IMMEDIATE")
         command.upgrade(migration_config(connection), "head")

@@ -14,7 +14,7 @@ async def simulated_hardware(site: SiteFile) -> AsyncIterator[None]:
     if site.info.simulation is None:
         yield
         return
-    from pytel.devices.simulated.world.client import start_world
+    from pytel.devices.simulated.hardware import start_world
 
     world = await start_world(site.info)
     try:

@@ -34,6 +34,7 @@ def log_to(state_dir: Path, *, terminal: bool, level: int = logging.INFO) -> Non
         root.removeHandler(handler)
         handler.close()
     root.setLevel(level)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     directory = state_dir / "log"
     directory.mkdir(parents=True, exist_ok=True)
     file = RotatingFileHandler(directory / "pytel.log", maxBytes=SIZE, backupCount=KEEP, encoding="utf-8")

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
 _BUSY_SECONDS = 5
-_migrating = threading.Lock()  # alembic keeps the running migration in global variables
+migrating = threading.Lock()
+"""Held while alembic works, which keeps the running migration in global variables: one database at a time."""
 
 
 class Database:
@@ -62,7 +63,7 @@ def open_database(path: Path, migrations: str) -> Database:
     lock = _own(path)
     try:
         engine = _engine(path)
-        with _storage_errors(path), _migrating, engine.begin() as connection:
+        with _storage_errors(path), migrating, engine.begin() as connection:
             _migrate(connection, Path(str(importlib.import_module(migrations).__file__)).parent)
     except BaseException:
         os.close(lock)

@@ -60,6 +60,9 @@ class DemoFolder:
                 f"{self.path} has a finished demonstration of {nights_text(done)}: "
                 "start over with --fresh, or use another --out"
             )
+        world = self.path / "world"
+        if not world.is_symlink():
+            world.symlink_to(self.state.relative_to(self.path) / "world")
         if not self.site_file.exists():
             write_atomically(self.site_file, [self._site_text(note).encode()])
         return note

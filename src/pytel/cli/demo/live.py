@@ -72,7 +72,8 @@ class LiveDisplay:
     def _observer(self) -> Panel:
         state = self.view.state("Observer")
         first = Text(observer_words(state), no_wrap=True, overflow="ellipsis")
-        second: Any = Text("")
+        missing = sorted(name for name, status in self.view.modules.items() if status != "ready")
+        second: Any = Text(f"not ready: {', '.join(missing)}" if missing else "", "yellow")
         if state.get("exposures"):
             done, planned = int(state.get("exposure") or 0), int(state["exposures"])
             second = _bar_line(f"exposure {min(done + 1, planned)} of {planned}", done / planned)

@@ -79,6 +79,15 @@ class _Demo:
 
     async def _run(self, stop: asyncio.Event, kept: _LastTime | None) -> bool:
         self._view.ended = self._night_ended
+        # What a supervisor or a module can tell nobody but the log shall be seen as well.
+        errors = _ErrorLines(self._view)
+        logging.getLogger("pytel").addHandler(errors)
+        try:
+            return await self._run_site(stop, kept)
+        finally:
+            logging.getLogger("pytel").removeHandler(errors)
+
+    async def _run_site(self, stop: asyncio.Event, kept: _LastTime | None) -> bool:
         async with running_site(self._site, door=kept is None) as process:
             process.bus.subscribe(None, self._view.hear)
             if kept is not None:
@@ -138,6 +147,20 @@ class _LastTime:
         """Remember a site time."""
         self._file.seek(0)
         self._file.write(struct.pack("<d", time))
+
+
+class _ErrorLines(logging.Handler):
+    """Takes errors of the log into the story."""
+
+    def __init__(self, view: NightView) -> None:
+        super().__init__(logging.ERROR)
+        self._view = view
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Say it, unless the module has said it itself."""
+        text = record.getMessage().partition("\n")[0]
+        if not any(text.endswith(line.text.partition(": ")[2]) for line in list(self._view.lines)[-5:]):
+            self._view.say(f"{record.name.removeprefix('pytel.')}: {text}", "error")
 
 
 async def _first_of(*events: asyncio.Event) -> None:
