@@ -96,7 +96,7 @@ class BaseCamera(Module, Camera, ABC):
         answer_time: Duration = 10.0
         extra_time: Duration = 10.0
         """Added to exposure and read-out before the camera counts as hanging."""
-        poll_period: Duration = 10.0
+        poll_period: Duration = 30.0
 
     config: Config
     _exposing: Exposure | None = None
@@ -181,6 +181,7 @@ class BaseCamera(Module, Camera, ABC):
         self._reading = await answered(
             self.read_camera(), self.config.answer_time, str(self.address), "tell what it does"
         )
+        self.clear_alarm("poll")
         return self._reading
 
     def _tell(self) -> None:

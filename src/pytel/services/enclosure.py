@@ -66,7 +66,7 @@ class BaseEnclosure(Module, Enclosure, ABC):
         """For the hardware to answer one command."""
         stall_time: Duration = 1.4
         """Without a sign of motion before it counts as stuck; a sensor in coarse steps needs more."""
-        poll_period: Duration = 5.0
+        poll_period: Duration = 10.0
 
     config: Config
     kind = "roof"

@@ -85,6 +85,7 @@ class BaseFilterWheel(Module, FilterWheel, FitsHeaderProvider, ABC):
 
     async def _look(self) -> FilterWheelReading:
         reading = await answered(self.read_wheel(), self.config.answer_time, str(self.address), "tell its filter")
+        self.clear_alarm("poll")
         self._names = reading.names
         status = MotionStatus.MOVING if reading.moving else MotionStatus.IDLE
         self._tell(FilterWheelState(status=status, filter=None if reading.moving else reading.filter))

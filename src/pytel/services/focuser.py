@@ -47,7 +47,7 @@ class BaseFocuser(Module, Focuser, FitsHeaderProvider, ABC):
         """Millimetres per second."""
         extra_time: Duration = 5.0
         answer_time: Duration = 5.0
-        poll_period: Duration = 10.0
+        poll_period: Duration = 30.0
 
     config: Config
     _offset: Millimetres = 0.0
@@ -97,6 +97,7 @@ class BaseFocuser(Module, Focuser, FitsHeaderProvider, ABC):
 
     async def _look(self) -> FocuserReading:
         reading = await answered(self.read_focuser(), self.config.answer_time, str(self.address), "tell its position")
+        self.clear_alarm("poll")
         self._tell(
             FocuserState(
                 status=MotionStatus.MOVING if reading.moving else MotionStatus.IDLE,

@@ -38,7 +38,8 @@ _ARRIVED = 0.05
 """Degrees off at the end of a slew that still count as arrived (pointing errors are far smaller, mounts that are stuck
 farther off)."""
 _MOVING_POLL = 1.0
-_IDLE_POLL = 5.0
+_POLL = 5.0
+_PARKED_POLL = 30.0
 _FARTHEST = 180.0
 
 
@@ -146,14 +147,19 @@ class BaseTelescope(Module, Telescope, FitsHeaderProvider, ABC):
                 reading = await self._look()
                 if reading.tracking and not reading.slewing:
                     await self._hold_limits(reading)
-            except PytelError as error:
-                self.raise_alarm("connection", error)
-                self._tell(TelescopeState(status=TelescopeStatus.ERROR))
-            await clock.wait_for_event(self._look_again, _IDLE_POLL)
+            except PytelError:
+                self.log.debug("the mount could not be read; the alarm says why", exc_info=True)
+            tracks = self._told is None or self._told.status is not TelescopeStatus.PARKED
+            await clock.wait_for_event(self._look_again, _POLL if tracks else _PARKED_POLL)
             self._look_again.clear()
 
     async def _look(self) -> MountReading:
-        reading = await self._ask(self.read_mount(), "tell where it points")
+        try:
+            reading = await self._ask(self.read_mount(), "tell where it points")
+        except PytelError as error:
+            self.raise_alarm("connection", error)
+            self._tell(TelescopeState(status=TelescopeStatus.ERROR))
+            raise
         self.clear_alarm("connection")
         self._tell(self._state_of(reading))
         return reading
