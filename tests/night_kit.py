@@ -27,7 +27,7 @@ class Night(NamedTuple):
 
     def science_frames(self) -> list[Path]:
         """The science frames, in the order of their exposure."""
-        wanted = [entry["image"] for entry in self.report["exposures"] if entry["frame_type"] == "object"]
+        wanted = [entry["image"] for entry in self.report["exposures"]]
         by_id = {path.name.partition(".")[0].rpartition("-")[2]: path for path in self.files()}
         return [by_id[image] for image in wanted]
 
@@ -37,7 +37,7 @@ class Night(NamedTuple):
 
     def truth(self) -> dict[int, dict[str, Any]]:
         """Where the telescope really pointed, by exposure number."""
-        lines = (self.directory / "world" / "truth.jsonl").read_text().splitlines()
+        lines = (self.directory / "state" / "world" / "truth.jsonl").read_text().splitlines()
         return {entry["exposure_number"]: entry for entry in map(json.loads, lines)}
 
 

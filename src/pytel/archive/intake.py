@@ -26,7 +26,7 @@ Header = Mapping[str, Any]
 def take_in(
     source: Path, ref: ImageRef, root: Path, database: Database, longitude: Longitude, now: datetime
 ) -> ImageRecord:
-    """Copy an image into the tree and record it; gives the record. Blocking.
+    """Put an image, whose bytes the caller has verified, into the tree and record it. Blocking.
 
     Raises `ChecksumError` when the copy is not what the store announced, `StorageFull`, `ImageError`.
     """
@@ -77,11 +77,22 @@ def longitude_hours(longitude: Longitude) -> float:
 
 
 def _copy(source: Path, target: Path, ref: ImageRef) -> None:
+    """Give the store's file a second name in the tree, or copy it where that is on another disk."""
+    with storage_full_named(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.unlink(missing_ok=True)
+        try:
+            os.link(source, target)
+        except OSError:  # another file system, or one without hard links
+            _copy_bytes(source, target, ref)
+        sync_directory(target.parent)
+
+
+def _copy_bytes(source: Path, target: Path, ref: ImageRef) -> None:
     """Copy under another name, prove that it is whole, then give it its own."""
     part = target.with_name(f".{target.name}.part")
     digest = hashlib.sha256()
     with storage_full_named(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
         try:
             with source.open("rb") as reader, part.open("wb") as writer:
                 while chunk := reader.read(_CHUNK):
@@ -92,7 +103,6 @@ def _copy(source: Path, target: Path, ref: ImageRef) -> None:
             if digest.hexdigest() != ref.sha256:
                 raise ChecksumError(f"{source} has other bytes than image {ref.id} was announced with", id=ref.id)
             part.rename(target)
-            sync_directory(target.parent)
         except BaseException:
             with contextlib.suppress(OSError):
                 part.unlink(missing_ok=True)

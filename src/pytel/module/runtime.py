@@ -8,16 +8,7 @@ from collections.abc import Coroutine, Mapping
 from typing import Any, TypeVar
 
 from pytel.base import clock, ids
-from pytel.base.errors import (
-    ConnectionLost,
-    DeviceError,
-    ModuleNotFound,
-    NotReady,
-    PytelError,
-    StorageFull,
-    Timeout,
-    wrap,
-)
+from pytel.base.errors import ConfigError, ModuleNotFound, NotReady, PytelError, wrap
 from pytel.base.units import Seconds
 from pytel.bus.contract import Builtin, Bus, Call, CallOptions, Card, Origin, Peer
 from pytel.module.config import ModuleConfig
@@ -39,8 +30,6 @@ I = TypeVar("I", bound=Interface)  # noqa: E741 - the interface
 S = TypeVar("S", bound=State)
 C = TypeVar("C", bound=Capabilities)
 
-RETRIED = (NotReady, DeviceError, ConnectionLost, ModuleNotFound, Timeout, StorageFull)
-"""What `on_start` may raise and try again: anything else is a fault that a person must mend."""
 CALL_TIMEOUT = 10.0
 _interfaces: dict[type, type[Interface]] = {}
 
@@ -88,8 +77,8 @@ class ModuleRuntime:
     async def start(self) -> None:
         """Appear on the bus and get ready; returns when ready or when it has to wait for its device.
 
-        What `on_start` raises and can be mended by waiting is retried in the background, with the error as state.
-        Raises what cannot (`ConfigError`, a fault in the code).
+        What `on_start` raises is shown as the module's error, and it is tried again in the background, without end.
+        Raises `ConfigError`, which only a person can mend.
         """
         await self.bus.open(self, Card(interfaces=self._features(), boot=self.lifecycle.boot, primary=self._primary))
         self.lifecycle.tell()
@@ -120,8 +109,11 @@ class ModuleRuntime:
     async def _try_start(self) -> bool:
         try:
             await self.module.on_start()
-        except RETRIED as error:
-            self.raise_alarm("start", error)
+        except ConfigError:
+            raise
+        except Exception as error:
+            if self.raise_alarm("start", wrap(error)) and not isinstance(error, PytelError):
+                self.log.error("the module cannot start by a fault in it", exc_info=error)
             return False
         self.clear_alarm("start")
         return True
@@ -133,9 +125,8 @@ class ModuleRuntime:
             try:
                 if await self._try_start():
                     break
-            except Exception as error:
-                self.log.exception("the module cannot start")
-                self.raise_alarm("start", wrap(error))
+            except ConfigError as error:
+                self.raise_alarm("start", error)
                 return
             pause = min(30.0, pause * 2)
         self._go()
