@@ -10,7 +10,7 @@ import msgspec
 
 from pytel.base import clock
 from pytel.base.errors import ControlHeld
-from pytel.base.files import write_atomically
+from pytel.base.files import storage_full_named
 from pytel.base.threads import in_thread
 from pytel.base.units import Duration
 from pytel.interfaces.control import Control, ControlState, Lease
@@ -96,7 +96,7 @@ class LeaseControl(Module, Control):
         self._publish()
         self._changed.set()
         async with self._disk:
-            await in_thread(write_atomically, self._file, [msgspec.json.encode(self._lease)])
+            await in_thread(_write_lease, self._file, self._lease)
 
     def _publish(self) -> None:
         held = self._holding()
@@ -118,6 +118,14 @@ def _held(lease: Lease) -> ControlHeld:
         holder=lease.holder,
         until=lease.until.isoformat(),
     )
+
+
+def _write_lease(path: Path, lease: Lease | None) -> None:
+    """Replace the file as a whole. It is not synced: a lease has ended before the power is back."""
+    temporary = path.with_suffix(".part")
+    with storage_full_named(path):
+        temporary.write_bytes(msgspec.json.encode(lease))
+        temporary.replace(path)
 
 
 def _read_lease(path: Path) -> Lease | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from pytel.base import clock
 from pytel.base.errors import PytelError, StorageFull
 from pytel.base.threads import in_thread
+from pytel.base.units import Seconds
 from pytel.observing.journal import (
     Entry,
     ErrorSeen,
@@ -18,6 +19,8 @@ from pytel.observing.journal import (
     append_entry,
     read_journal,
 )
+
+_NEWS_AGAIN: Seconds = 1800.0
 
 
 class NightLog:
@@ -30,6 +33,7 @@ class NightLog:
         self._unsaved: list[Entry] = []
         self._losing: str | None = None
         self._safe: bool | None = None
+        self._seen: dict[tuple[str, str, str], float] = {}
         self._action = ("start", clock.time())
 
     @classmethod
@@ -98,9 +102,11 @@ class NightLog:
             await self.note(SafetySeen(time=clock.time(), safe=safe, reasons=reasons))
 
     async def _note_error(self, error: PytelError, during: str, device: str | None) -> None:
-        last = next((entry for entry in reversed(self.entries) if isinstance(entry, ErrorSeen)), None)
-        same = last is not None and (last.name, last.message, last.during) == (error.name, error.message, during)
-        if not same:
+        """Note an error; the same one again is not news for a while."""
+        key = (error.name, error.message, during)
+        last = self._seen.get(key)
+        if last is None or clock.time() - last >= _NEWS_AGAIN:
+            self._seen[key] = clock.time()
             self._log.warning("%s: %s (%s)", during, error.message, error.name)
             seen = ErrorSeen(time=clock.time(), name=error.name, message=error.message, during=during, device=device)
             await self.note(seen)

@@ -97,10 +97,12 @@ class NightRun:
         self._board.show(_STATUS[hindrance.kind], hindrance.reason)
         self._log.doing(hindrance.kind.value)
         await self._log.lost(hindrance.reason)
-        secured = hindrance.kind is not Kind.UNSAFE
+        secured, again = hindrance.kind is not Kind.UNSAFE, clock.time()
         while (now := self._hindrance()) is not None and now.kind is hindrance.kind:
-            secured = secured or await self._secure()
-            await self._pause(60.0 if secured else 20.0)
+            if not secured and clock.time() >= again:
+                secured = await self._secure()
+                again = clock.time() + 30.0
+            await self._pause(60.0 if secured else again - clock.time())
         await self._log.working()
 
     async def _secure(self) -> bool:
