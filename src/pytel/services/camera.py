@@ -286,7 +286,8 @@ class BaseCamera(Module, Camera, ABC):
     async def _take(self, settings: ExposureSettings, frame_type: FrameType) -> Exposure:
         """Expose and read out."""
         config = self.config
-        if (await self._look()).phase is not CameraPhase.IDLE:
+        before = await self._look()
+        if before.phase is not CameraPhase.IDLE:
             await self._ask_abort()
         await answered(self.begin_exposure(settings), config.answer_time, str(self.address), "begin to expose")
         self._exposing = exposure = Exposure(
@@ -296,6 +297,7 @@ class BaseCamera(Module, Camera, ABC):
             window=settings.window,
             started=clock.now(),
         )
+        exposure.temperature, exposure.setpoint = before.temperature, before.setpoint
         self._status = CameraStatus.EXPOSING
         await self._until_over(exposure)
         exposure.end_headers = asyncio.create_task(self._headers(ExposureMoment.END))
@@ -303,7 +305,6 @@ class BaseCamera(Module, Camera, ABC):
             self._status = CameraStatus.READING
             self._tell()
             await self._until_ready()
-            exposure.temperature, exposure.setpoint = self._reading.temperature, self._reading.setpoint
             reading_out = answered(
                 self.read_frame(), self._readout_patience(), str(self.address), "hand over its frame"
             )

@@ -90,4 +90,4 @@ def merge_headers(start: CollectedHeaders, end: CollectedHeaders) -> dict[str, C
 
 def _at_end(comment: str) -> str:
     text = comment.removesuffix(" at start of exposure")
-    return f"{text} at end of exposure" if text else "at end of exposure"
+    return f"{text} at end".strip()
