@@ -36,7 +36,7 @@ from pytel.observing.night import night_at
 from pytel.services import Module
 
 SITE = Location(latitude=-32.38, longitude=20.81, elevation=1798.0)
-NOON = datetime(2026, 3, 17, 12, 0, tzinfo=UTC)
+EVENING = datetime(2026, 3, 17, 17, 0, tzinfo=UTC)
 
 
 class World:
@@ -66,7 +66,7 @@ world: World = World()
 
 
 class FakeSafety(Module, SafetyMonitor):
-    @every(5.0)
+    @every(10.0)
     async def beat(self) -> None:
         if not world.silent:
             self.speak()
@@ -329,9 +329,9 @@ class Site:
 
 @pytest.fixture
 def site(tmp_path: Path) -> Callable[[Callable[[Site], Any]], Any]:
-    """Run an async function with a fresh site on the virtual clock, from a noon on."""
+    """Run an async function with a fresh site on the virtual clock, from an evening on."""
 
-    def run(scenario: Callable[[Site], Any], start: datetime = NOON) -> Any:
+    def run(scenario: Callable[[Site], Any], start: datetime = EVENING) -> Any:
         global world
         world = World()
 

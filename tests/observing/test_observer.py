@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 
 from pytel.base import clock
 from pytel.base.errors import DeviceError, DeviceTimeout, JobLost, NotReady, StorageFull
@@ -19,8 +20,8 @@ from pytel.observing.taskstore import SqlTaskStore
 
 Run = Callable[[Callable[[Any], Any]], Any]
 HOUR = 3600.0
-NOON = datetime(2026, 3, 17, 12, 0, tzinfo=UTC).timestamp()
-DUSK = 6.0 * HOUR  # after noon, about
+MORNING = datetime(2026, 3, 18, 4, 30, tzinfo=UTC).timestamp()
+DUSK = 0.75 * HOUR  # after the start
 
 
 async def begin(site: Any, **config: Any) -> None:
@@ -35,7 +36,7 @@ def report(site: Any) -> NightReport:
 
 
 async def until_morning(site: Any) -> NightReport:
-    await clock.sleep_until(NOON + 20 * HOUR)
+    await clock.sleep_until(MORNING)
     return report(site)
 
 
@@ -61,6 +62,7 @@ def test_a_quiet_night(site: Run) -> None:
     assert 3 <= len(night.focus_runs) <= 7
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_report(site: Run, tmp_path: Path) -> None:
     async def scenario(site: Any) -> bytes:
         await begin(site)
@@ -92,6 +94,7 @@ def test_bad_weather_in_an_exposure(site: Run) -> None:
     assert [lost.reason for lost in night.lost if lost.seconds > 600] == ["unsafe: rain"]
 
 
+@pytest.mark.slow
 def test_a_silent_safety_monitor(site: Run) -> None:
     async def scenario(site: Any) -> NightReport:
         await begin(site)
@@ -111,7 +114,7 @@ def test_a_kill_in_the_night_loses_and_doubles_nothing(site: Run) -> None:
     async def scenario(site: Any) -> tuple[NightReport, list[tuple[str | None, int | None]]]:
         await begin(site)
         for _ in range(4):
-            await clock.sleep(DUSK / 2)
+            await clock.sleep(1.7 * HOUR)
             await site.crash("observer")
             await clock.sleep(30)
             await site.start("observer", RobotObserver)
@@ -137,6 +140,7 @@ def test_a_camera_that_hangs_costs_the_task_a_while(site: Run) -> None:
     assert len(night.exposures) > 100
 
 
+@pytest.mark.slow
 def test_a_lost_answer_doubles_nothing(site: Run) -> None:
     async def scenario(site: Any) -> NightReport:
         await begin(site)
@@ -149,6 +153,7 @@ def test_a_lost_answer_doubles_nothing(site: Run) -> None:
     assert {error.name for error in night.errors} == {"JobLost", "NotReady"}
 
 
+@pytest.mark.slow
 def test_a_telescope_that_is_stuck_once_is_parked_and_asked_again(site: Run) -> None:
     async def scenario(site: Any) -> NightReport:
         await begin(site)
@@ -159,6 +164,7 @@ def test_a_telescope_that_is_stuck_once_is_parked_and_asked_again(site: Run) -> 
     assert len(night.exposures) > 100
 
 
+@pytest.mark.slow
 def test_a_roof_that_does_not_open_calls_a_person(site: Run) -> None:
     async def scenario(site: Any) -> NightReport:
         await begin(site)
@@ -196,6 +202,7 @@ def test_a_full_disk_and_an_archive_that_is_away(site: Run) -> None:
     assert len(set(indices(night))) == len(night.exposures) > 100
 
 
+@pytest.mark.slow
 def test_a_pause_outlives_a_restart(site: Run) -> None:
     async def scenario(site: Any) -> NightReport:
         await begin(site)
