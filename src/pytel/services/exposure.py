@@ -95,7 +95,8 @@ class Exposure:
 
     def elapsed(self) -> Seconds:
         """Seconds since the start."""
-        return clock.time() - self.started.timestamp()
+        # Times are kept to a microsecond, which may round the start into the future.
+        return max(0.0, clock.time() - self.started.timestamp())
 
     @property
     def true_time(self) -> Seconds:
