@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,7 @@ from pytel.interfaces.filterwheel import FilterWheel, FilterWheelCapabilities, F
 from pytel.interfaces.fitsheaders import ExposureMoment, FitsHeaderProvider
 from pytel.interfaces.focuser import Focuser, FocuserState
 from pytel.interfaces.images import FrameType
+from pytel.interfaces.safety import SafetyMonitor, SafetyMonitorState
 from pytel.interfaces.telescope import Telescope, TelescopeCapabilities, TelescopeState, TelescopeStatus
 from pytel.interfaces.weather import WeatherState
 from pytel.module.runtime import ModuleRuntime
@@ -367,6 +368,46 @@ def test_the_roof_learns_its_speed_from_the_hardware_and_closes_unwatched(play: 
         assert state.status.value == "closing"
         await clock.sleep(31)
         assert site.world.execute("roof", "status", {})["status"] == "closed"
+
+    play(scenario)
+
+
+class Monitor(Module, SafetyMonitor):
+    """Says what the test wants."""
+
+    def say(self, safe: bool) -> None:
+        now = clock.now()
+        self.publish(SafetyMonitorState(safe=safe, since=now, expires=now + timedelta(seconds=20)))
+
+
+@pytest.mark.parametrize("begins", ["before", "while closing"])
+@pytest.mark.parametrize("fault", ["stuck", "hang", "slow", "disconnect", "silent", "lie"])
+def test_whatever_ails_the_roof_it_closes_or_somebody_is_told_at_once(play: Play, fault: str, begins: str) -> None:
+    async def scenario(site: Site) -> None:
+        site.world.execute("roof", "open", {})
+        await clock.sleep(31)
+        monitor: Any = (await site.start(Monitor, "monitor")).module
+        monitor.say(True)
+        runtime = await site.start(SimulatedRoof, "roof")
+        await clock.sleep(1)
+        value = {"value": 4.0} if fault == "slow" else {}
+        if begins == "before":
+            site.fault("roof", fault, **value)
+        monitor.say(False)
+        await clock.sleep(10 if begins == "while closing" else 0)
+        if begins == "while closing":
+            site.fault("roof", fault, **value)
+        before = site.world._roof.fraction(clock.time())
+        await clock.sleep(2)
+        assert site.world._roof.fraction(clock.time()) < before or not runtime.lifecycle.healthy
+        await clock.sleep(100)
+        site.mend()
+        await clock.sleep(80)
+        assert site.world._roof.fraction(clock.time()) == 0.0
+        state = site.client.latest(EnclosureState)
+        assert state is not None
+        assert state.status.value == "closed"
+        assert runtime.lifecycle.healthy
 
     play(scenario)
 
