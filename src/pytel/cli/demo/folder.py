@@ -39,6 +39,7 @@ class DemoFolder:
         self.state = self.path / "state"
         self._note_file = self.path / "demo.json"
         self._options = options
+        self.goes_on = False
 
     def prepare(self) -> DemoNote:
         """Make the directory, or find it as an interrupted run left it.
@@ -53,6 +54,8 @@ class DemoFolder:
             self.path.mkdir(parents=True, exist_ok=True)
             note = self._new_note()
             write_atomically(self._note_file, [msgspec.json.format(msgspec.json.encode(note))])
+        else:
+            self.goes_on = True
         self._refuse_other(note)
         done = self.collect()
         if done >= self._options.nights:

@@ -35,7 +35,7 @@ class LiveDisplay:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         height = options.height or console.height
-        wide = options.max_width >= 100
+        wide = options.max_width >= 110
         layout = Layout()
         layout.split_column(
             Layout(self._header(), size=1),

@@ -39,8 +39,7 @@ def run_demo(options: DemoOptions) -> bool:
     with state_lock(folder.state):
         site = load_site(folder.site_file)
         log_to(folder.state, terminal=False)
-        before = len(folder.reports())
-        typer.echo(f"The observatory is in {folder.path}" + (", and goes on where it was." if before else "."))
+        typer.echo(f"The observatory is in {folder.path}" + (", and goes on where it was." if folder.goes_on else "."))
         demo = _Demo(options, folder, site)
         finished = demo.run_virtual(note.start) if options.virtual else demo.run_scaled()
         shutdown_threads()
@@ -159,7 +158,8 @@ class _ErrorLines(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Say it, unless the module has said it itself."""
         text = record.getMessage().partition("\n")[0]
-        if not any(text.endswith(line.text.partition(": ")[2]) for line in list(self._view.lines)[-5:]):
+        told = [line.text.partition(": ")[2] for line in list(self._view.lines)[-5:] if line.level == "error"]
+        if not any(said and said in text for said in told):
             self._view.say(f"{record.name.removeprefix('pytel.')}: {text}", "error")
 
 
