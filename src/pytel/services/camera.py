@@ -24,7 +24,7 @@ from pytel.module.handlers import every
 from pytel.services.exposure import Exposure, write_exposure
 from pytel.services.headers import CollectedHeaders, collect_headers, merge_headers
 from pytel.services.module import Module
-from pytel.services.timing import answered
+from pytel.services.timing import answered, patient
 
 if TYPE_CHECKING:
     import numpy as np
@@ -305,10 +305,9 @@ class BaseCamera(Module, Camera, ABC):
             self._status = CameraStatus.READING
             self._tell()
             await self._until_ready()
-            reading_out = answered(
-                self.read_frame(), self._readout_patience(), str(self.address), "hand over its frame"
+            exposure.pixels = await answered(
+                self.read_frame(), self._readout_patience(), str(self.address), "hand over its frame", real=10.0
             )
-            exposure.pixels = await reading_out
             exposure.cards_at_end = await exposure.end_headers
         finally:
             exposure.end_headers.cancel()
@@ -316,11 +315,11 @@ class BaseCamera(Module, Camera, ABC):
         return exposure
 
     def _readout_patience(self) -> Seconds:
-        return 1.5 * self.config.readout_time + self.config.extra_time
+        return 1.5 * self.config.readout_time + patient(self.config.extra_time, 2.0)
 
     async def _until_over(self, exposure: Exposure) -> None:
         """Wait while the shutter is open. Raises `DeviceTimeout` when the camera goes on exposing."""
-        patience = exposure.exposure_time + self.config.extra_time
+        patience = exposure.exposure_time + patient(self.config.extra_time, 2.0)
         step = min(5.0, max(1.0, exposure.exposure_time / 20))
         while True:
             self._tell()

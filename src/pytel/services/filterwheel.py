@@ -21,7 +21,7 @@ from pytel.module import Capabilities, rpc
 from pytel.module.config import ModuleConfig
 from pytel.module.handlers import every
 from pytel.services.module import Module
-from pytel.services.timing import MARGIN, answered
+from pytel.services.timing import MARGIN, answered, patient
 
 _POLL = 0.5
 
@@ -103,7 +103,7 @@ class BaseFilterWheel(Module, FilterWheel, FitsHeaderProvider, ABC):
         """Move to a filter; done when it is in the beam."""
         if name not in self._names:
             raise InvalidParams(f"{self.address} has no filter {name!r}; it has {', '.join(self._names)}")
-        patience = self.estimate_set_filter(name) * MARGIN + self.config.extra_time
+        patience = self.estimate_set_filter(name) * MARGIN + patient(self.config.extra_time, 2.0)
         ends = clock.time() + patience
         await answered(self.begin_move(name), self.config.answer_time, str(self.address), "begin to move")
         while (reading := await self._look()).moving:

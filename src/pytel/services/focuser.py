@@ -21,7 +21,7 @@ from pytel.module import Capabilities, limit, rpc
 from pytel.module.config import ModuleConfig
 from pytel.module.handlers import every
 from pytel.services.module import Module
-from pytel.services.timing import MARGIN, answered
+from pytel.services.timing import MARGIN, answered, patient
 
 _POLL = 0.5
 
@@ -154,7 +154,7 @@ class BaseFocuser(Module, Focuser, FitsHeaderProvider, ABC):
         expected = abs(target - reading.position) / self.config.speed
         try:
             await answered(self.begin_move(target), self.config.answer_time, str(self.address), "begin to move")
-            await self._arrived(target, expected * MARGIN + self.config.extra_time)
+            await self._arrived(target, expected * MARGIN + patient(self.config.extra_time, 2.0))
         except BaseException:
             await self._halt_quietly()
             raise

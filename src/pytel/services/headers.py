@@ -15,6 +15,7 @@ from pytel.base import clock
 from pytel.base.errors import PytelError, Timeout
 from pytel.base.units import Seconds
 from pytel.interfaces.fitsheaders import Card, ExposureMoment, FitsHeaderProvider
+from pytel.services.timing import patient
 
 if TYPE_CHECKING:
     from pytel.module.module import Module
@@ -46,6 +47,7 @@ async def collect_headers(module: Module, moment: ExposureMoment, deadline: Seco
     A slow or failing provider costs its own cards only; it is logged and listed as missing. Where two give the same
     keyword the first by address wins, which is logged too.
     """
+    deadline = patient(deadline, 1.0)
     providers = [(str(module.address_of(provider)), provider) for provider in module.find_all(FitsHeaderProvider)]
     providers.sort(key=lambda entry: entry[0])
     answers = await asyncio.gather(*(_ask(provider, moment, deadline) for _, provider in providers))

@@ -19,6 +19,7 @@ from pytel.base.threads import in_thread
 from pytel.base.units import Seconds
 from pytel.interfaces.images import ImageRef
 from pytel.interfaces.imagestore import ImageStore, StoreDirectory
+from pytel.services.timing import patient
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -112,14 +113,14 @@ class SharedDirectory:
 
 async def _patiently(call: Callable[[], Awaitable[T]]) -> T:
     """Repeat a call that does no harm twice until the store is back."""
-    ends = clock.time() + PATIENCE
+    ends = clock.time() + patient(PATIENCE, 30.0)
     while True:
         try:
             return await call()
         except _PASSING:
             if clock.time() >= ends:
                 raise
-        await clock.sleep(1.0)
+        await clock.sleep(patient(1.0))
 
 
 def prove_same_host(directory: StoreDirectory) -> None:

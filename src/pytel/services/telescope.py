@@ -32,7 +32,7 @@ from pytel.module import Capabilities, limit, rpc
 from pytel.module.config import ModuleConfig
 from pytel.module.handlers import background
 from pytel.services.module import Module
-from pytel.services.timing import MARGIN, answered
+from pytel.services.timing import MARGIN, answered, patient
 
 _ARRIVED = 0.05
 """Degrees off at the end of a slew that still count as arrived (pointing errors are far smaller, mounts that are stuck
@@ -351,7 +351,7 @@ class BaseTelescope(Module, Telescope, FitsHeaderProvider, ABC):
 
     async def _settled(self, off: Callable[[MountReading], Degrees], expected: Seconds) -> None:
         """Wait until it stands where it should. Raises `Cancelled`, `DeviceTimeout`, and `DeviceError` elsewhere."""
-        patience = expected * MARGIN + self.config.extra_time
+        patience = expected * MARGIN + patient(self.config.extra_time, 2.0)
         ends = clock.time() + patience
         while True:
             reading = await self._look()

@@ -19,12 +19,12 @@ def patient(seconds: Seconds, real: float = 0.5) -> Seconds:
     return max(seconds, real * clock.current().rate)
 
 
-async def answered(work: Awaitable[T], within: Seconds, device: str, what: str) -> T:
+async def answered(work: Awaitable[T], within: Seconds, device: str, what: str, *, real: float = 1.0) -> T:
     """Await what a device does.
 
-    Raises `DeviceTimeout` that names it after `within` seconds of site time (but no less than a real one).
+    Raises `DeviceTimeout` that names it after `within` seconds of site time (but no less than `real` real ones).
     """
-    limit = clock.deadline(patient(within, 1.0))
+    limit = clock.deadline(patient(within, real))
     try:
         async with limit:
             return await work
