@@ -35,10 +35,10 @@ class Night(NamedTuple):
         """All images in the archive."""
         return sorted((self.directory / "images").rglob("*.fits*"))
 
-    def truth(self) -> dict[int, dict[str, Any]]:
-        """Where the telescope really pointed, by exposure number."""
+    def truth(self) -> list[dict[str, Any]]:
+        """Where the telescope really pointed, exposure by exposure."""
         lines = (self.directory / "state" / "world" / "truth.jsonl").read_text().splitlines()
-        return {entry["exposure_number"]: entry for entry in map(json.loads, lines)}
+        return [json.loads(line) for line in lines]
 
 
 def read_night(directory: Path) -> Night:
