@@ -148,7 +148,7 @@ class Observatory:
 
     async def open_up(self) -> None:
         self.client = (await self.start(Client, "client")).module
-        await self.start(Phone, "phone")
+        self.phone = await self.start(Phone, "phone")
         self.monitor_runtime = await self.start(Monitor, "monitor")
         self.monitor: Any = self.monitor_runtime.module
         self.roof_runtime = await self.start(Roof, "roof")
@@ -488,6 +488,44 @@ async def test_on_a_fast_clock_it_opens_and_closes_without_false_alarms(tmp_path
             assert not site.times_of("ErrorRaised")
         finally:
             await site.close_down()
+
+
+def test_every_notifier_is_tried(night: Night) -> None:
+    async def scenario(site: Observatory) -> None:
+        await site.start(Phone, "second-phone")
+        await site.opened()
+        site.hardware.break_down("stuck")
+        site.monitor.say(False)
+        await clock.sleep(3)
+        assert len(site.calls) == 2
+
+    night(scenario)
+
+
+def test_a_person_is_called_when_the_telephone_works_again(night: Night) -> None:
+    async def scenario(site: Observatory) -> None:
+        await site.opened()
+        await site.phone.crash()
+        site.hardware.break_down("stuck")
+        site.monitor.say(False)
+        await clock.sleep(10)
+        await site.start(Phone, "phone")
+        await clock.sleep(90)
+        assert len(site.calls) == 1
+
+    night(scenario)
+
+
+def test_opened_by_hand_while_unsafe_it_closes_again(night: Night) -> None:
+    async def scenario(site: Observatory) -> None:
+        site.monitor.say(False)
+        await clock.sleep(5)
+        site.hardware.drive(1)
+        await clock.sleep(12)
+        assert site.hardware.direction() == -1 or site.hardware.opening() == 0.0
+        assert site.times_of("EnclosureClosing")
+
+    night(scenario)
 
 
 # Any course of events

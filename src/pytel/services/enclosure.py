@@ -9,6 +9,8 @@ The rules, which no driver can switch off:
   is unsafe. What was left open by a crash stays open if it is safe.
 - Closing that fails is an alarm within 2 s, and a person is called: once per incident, and again every 15 minutes.
 - An opening that fails is closed again. An opening whose caller goes away stops where it is; closing never does.
+- It begins to close at each turn to unsafe, also if its sensor says that it is shut; one that is opened by hand while
+  it is unsafe closes again. For work at the roof stop the module.
 - A module that stops closes first. STOP of a person stops any motion; if it is unsafe, it closes again at once.
 """
 
@@ -161,9 +163,10 @@ class BaseEnclosure(Module, Enclosure, ABC):
     def _judge(self) -> Seconds:
         """Weigh safety and act; returns after how many seconds to judge again."""
         now = clock.now()
+        was_safe, _ = self._verdict
         self._verdict = self._weigh(now)
         safe, reasons = self._verdict
-        if not safe and self._must_close():
+        if not safe and self._must_close(turned=was_safe):
             self._close_by_itself(reasons)
         self._report_late()
         self._call_again()
@@ -180,10 +183,12 @@ class BaseEnclosure(Module, Enclosure, ABC):
             self.clear_alarm("safety")
         return self._safety.verdict(now)
 
-    def _must_close(self) -> bool:
+    def _must_close(self, turned: bool) -> bool:
+        """Tell whether to close now that it is unsafe; at each turn to unsafe even if it is said to be shut."""
         waiting = self._safety.is_unknown and clock.time() < self._started + self.config.startup_grace
         stopping = self._drive.goal is Goal.STOP and clock.time() < self._drive.goal_since + _TO_STOP
-        return not (waiting or stopping or self._drive.secured or self._drive.goal is Goal.CLOSED)
+        shut = self._drive.secured and not turned
+        return not (waiting or stopping or shut or self._drive.goal is Goal.CLOSED)
 
     def _close_by_itself(self, reasons: tuple[str, ...]) -> None:
         why = "; ".join(reasons)
@@ -269,12 +274,16 @@ class BaseEnclosure(Module, Enclosure, ABC):
 
     async def _call_person(self, error: PytelError) -> None:
         subject = f"{self.address} does not close"
-        try:
-            await self.find(Notifier).notify(Urgency.CALL, subject, error.message)
-        except PytelError as failure:
-            self.log.error("nobody could be called (%s); trying again in a minute", failure)
-            if self._called is not None:
-                self._called += 60.0 - CALL_AGAIN
+        called = False
+        for notifier in self.find_all(Notifier):
+            try:
+                await notifier.notify(Urgency.CALL, subject, error.message)
+                called = True
+            except PytelError as failure:
+                self.log.error("nobody could be called: %s", failure)
+        if not called and self._called is not None:
+            self.log.error("nobody was called, as there is no notifier that works; trying again in a minute")
+            self._called += 60.0 - CALL_AGAIN
 
     # state
 

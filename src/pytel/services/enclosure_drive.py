@@ -152,6 +152,13 @@ class EnclosureDrive:
                 stroke.cancel()
                 # A driver that does not let go in time is left behind: the next goal does not wait for it.
                 await asyncio.wait({stroke, turned}, timeout=_LETTING_GO / clock.current().rate)
+            await self._survive(stroke)
+
+    async def _survive(self, stroke: asyncio.Task[None]) -> None:
+        """Tell of a fault in this code or the watcher's, and go on."""
+        if stroke.done() and not stroke.cancelled() and (error := stroke.exception()) is not None:
+            await clock.sleep(_POLL)
+            self._watcher.drive_failed(self.goal, wrap(error))
 
     async def close_for_good(self) -> None:
         """Close before the module ends, outside `run()`; tries until it is shut or cancelled."""
