@@ -105,6 +105,10 @@ class Observatory:
         self._stack.callback(self._mend_disks)
         self._stack.push_async_callback(self.supervisor.stop)
         await self.supervisor.start()
+        wanted = [spec.address for spec in self.site.modules if spec.autostart]
+        failed = [str(address) for address in wanted if address not in self.supervisor.running]
+        if failed:
+            raise ConfigError(f"{', '.join(failed)} could not be started; the log says why")
 
     def _parse(self, directory: Path) -> SiteFile:
         value = self._source if self._source is not None else default_site()
@@ -134,6 +138,10 @@ class Observatory:
     def watch(self, watcher: Callable[[Heard], None]) -> None:
         """Call `watcher` with everything that is published."""
         self._seat.watch(watcher)
+
+    def watch_presence(self, watcher: Callable[[str, bool], None]) -> None:
+        """Call `watcher` with the address of each module that comes (True) or goes (False); those present at once."""
+        self._seat.runtime.bus.watch_peers(lambda peer, present: watcher(str(peer.address), present))
 
     def find(
         self, interface: type[I], *, name: str | None = None, group: str | None = None, deadline: Seconds | None = None

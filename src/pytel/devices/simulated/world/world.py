@@ -83,6 +83,13 @@ class World:
             answer = self._answer(device, command, params or {}, now)
         return self._pixels(answer) if isinstance(answer, Exposure) else answer
 
+    def roof_truth(self) -> tuple[str, float]:
+        """What the roof really does, and how far it is open: for tests, never for modules."""
+        with self._lock:
+            now = self.time()
+            self._settle(now)
+            return self._roof.condition(now), self._roof.fraction(now)
+
     def _answer(self, name: str, command: str, params: dict[str, Any], now: float) -> Any:
         device = self._devices.get(name)
         if device is None:
