@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import struct
+import sys
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -99,7 +100,7 @@ class _Demo:
 
     @contextlib.contextmanager
     def _display(self) -> Iterator[None]:
-        if self._options.headless or self._options.virtual:
+        if self._options.headless or self._options.virtual or not sys.stdout.isatty():
             self._view.listeners.append(_print_line)
             yield
             return

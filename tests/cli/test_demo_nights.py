@@ -1,0 +1,71 @@
+"""Whole nights of the demonstration, as the command runs them."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from pytel.cli.demo.folder import DemoFolder
+from pytel.cli.demo.options import DemoOptions
+
+from .conftest import PYTEL, start, wait_for
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+
+def prepared(path: Path) -> Path:
+    """A demonstration whose frames are small stamps, so that a night takes seconds."""
+    folder = DemoFolder(DemoOptions(out=path, virtual=True))
+    folder.prepare()
+    text = folder.site_file.read_text()
+    folder.site_file.write_text(text.replace("simulation:\n", "simulation:\n  pixels: stamp\n"))
+    return path
+
+
+def demo(path: Path) -> list[str]:
+    return ["demo", "--headless", "--virtual", "--seed", "1", "--out", str(path)]
+
+
+def run(path: Path) -> str:
+    done = subprocess.run([*PYTEL, *demo(path)], capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_same_seed_gives_the_same_night(tmp_path: Path) -> None:
+    first, second = prepared(tmp_path / "a"), prepared(tmp_path / "b")
+    output = run(first)
+    run(second)
+    assert "is over" in output
+    assert (first / "night.json").read_bytes() == (second / "night.json").read_bytes()
+    report = json.loads((first / "night.json").read_text())
+    assert len(report["exposures"]) >= 30
+    assert report["open_shutter_fraction"] > 0.6
+    assert (first / "world" / "truth.jsonl").stat().st_size > 0
+    done = subprocess.run([*PYTEL, *demo(first)], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert "has a finished demonstration of 1 night" in done.stderr
+
+
+def test_after_a_kill_the_same_command_goes_on(tmp_path: Path) -> None:
+    path = prepared(tmp_path / "night")
+    process = start(tmp_path, *demo(path))
+    images = path / "images"
+    wait_for(lambda: len(list(images.glob("*/*object*.fits"))) >= 20, process, tmp_path, 120)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    before = {image.name for image in images.glob("*/*.fits")}
+    assert "goes on where it was" in run(path)
+    report = json.loads((path / "night.json").read_text())
+    paths = [exposure["path"] for exposure in report["exposures"]]
+    keys = [(exposure["task"], exposure["index"]) for exposure in report["exposures"]]
+    after = {image.name for image in images.glob("*/*.fits")}
+    assert len(set(paths)) == len(paths)
+    assert len(set(keys)) == len(keys)
+    assert before <= after
+    assert {Path(path).name for path in paths} <= after
+    assert all((images / path).exists() for path in paths)

@@ -1,0 +1,85 @@
+"""A site in one process, from its start to its end in good order."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytel.base import clock, virtual
+from pytel.base.errors import ConfigError, ConnectionLost
+from pytel.bus.address import Address
+from pytel.bus.contract import CallOptions, Publication
+from pytel.cli.site_process import SiteProcess, refuse_unknown, running_site
+from pytel.devices.simulated.hardware import connect_world
+from pytel.module.sitefile import SiteFile, parse_site
+
+NOON = datetime(2026, 6, 15, 10, 0, tzinfo=UTC)
+SITE = """
+site: {name: here, latitude: -32.38, longitude: 20.81, elevation: 1771 m}
+simulation: {weather: {mode: clear}, pixels: stamp}
+modules:
+  weather: {type: simulated-weather}
+  safety: {type: weather-safety, good_for: 10 s}
+  roof: {type: simulated-roof}
+  telescope: {type: simulated-telescope}
+"""
+
+
+def site(directory: Path) -> SiteFile:
+    parsed, faults = parse_site(SITE, directory=directory)
+    assert parsed is not None, faults
+    return parsed
+
+
+async def call(process: SiteProcess, target: str, method: str) -> Any:
+    options = CallOptions(timeout=100.0)
+    job = (await process.bus.call(Address(target), method, {}, options))["job"]
+    report = await process.bus.call(Address(target), "job.wait", {"job": job, "timeout": 60.0}, options)
+    assert report["status"] == "done", report
+
+
+def test_the_end_closes_the_roof_and_parks_the_telescope(tmp_path: Path) -> None:
+    here = site(tmp_path)
+
+    async def open_and_leave() -> list[str]:
+        told: list[str] = []
+
+        def hear(publication: Publication) -> None:
+            if publication.topic.name in ("Enclosure", "Telescope"):
+                told.append(f"{publication.publisher} {publication.data['status']}")
+
+        async with running_site(here, door=False) as process:
+            assert process.bus.address == Address("cli")
+            await clock.sleep(60.0)
+            await call(process, "roof", "open")
+            await call(process, "telescope", "unpark")
+            process.bus.subscribe(None, hear)
+            told.clear()
+        return told
+
+    told = virtual.run(open_and_leave(), start=NOON)
+    assert "roof closing" in told
+    assert told[-1] in ("roof closed", "telescope parked")
+    assert {"roof closed", "telescope parked"} <= set(told)
+
+
+def test_the_hardware_is_there_only_while_the_site_runs(tmp_path: Path) -> None:
+    here = site(tmp_path)
+
+    async def look() -> bool:
+        async with running_site(here, ["weather"], door=False) as process:
+            assert [str(address) for address in process.supervisor.running] == ["weather"]
+            await connect_world(here.info)
+        with pytest.raises(ConnectionLost, match="does not run"):
+            await connect_world(here.info)
+        return True
+
+    assert virtual.run(look(), start=NOON)
+
+
+def test_unknown_names_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="did you mean 'roof'"):
+        refuse_unknown(site(tmp_path), ["roff"])
