@@ -225,7 +225,9 @@ def demo(
 @app.command()
 def nights(
     count: Annotated[int, typer.Option(min=1, help="How many nights.")] = 20,
-    seed: Annotated[int, typer.Option(min=0, help="Of the first night; each further one has the next.")] = 1,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Of the first night; each further one has the next (default: fresh).")
+    ] = None,
     faults: Annotated[bool, typer.Option("--faults/--no-faults", help="Inject random faults.")] = True,
 ) -> None:
     """Simulate nights with random faults and check that what must hold, holds.
