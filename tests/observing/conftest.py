@@ -24,6 +24,7 @@ from pytel.interfaces.fitsheaders import ExposureMoment, FitsHeaderProvider
 from pytel.interfaces.focuser import Focuser, FocuserCapabilities, FocuserState
 from pytel.interfaces.imagearchive import ArchivedImage, ImageArchive, ImageArchived, ImageArchiveState
 from pytel.interfaces.images import FrameType, ImageRef
+from pytel.interfaces.imagestore import ImageStore
 from pytel.interfaces.motion import MotionStatus
 from pytel.interfaces.notifier import Notifier, Urgency
 from pytel.interfaces.safety import SafetyMonitor, SafetyMonitorState
@@ -282,6 +283,11 @@ class FakeArchive(Module, ImageArchive):
         raise NotFound(f"no image {id}")
 
 
+class FakeStore(Module, ImageStore):
+    async def list_images(self, unreleased: bool = False) -> list[ImageRef]:
+        return world.in_store
+
+
 class FakeNotifier(Module, Notifier):
     async def notify(self, urgency: Urgency, subject: str, message: str) -> None:
         world.notices.append((urgency, subject))
@@ -296,6 +302,7 @@ FAKES: dict[str, type[Module]] = {
     "notifier": FakeNotifier,
     "roof": FakeRoof,
     "safety": FakeSafety,
+    "store": FakeStore,
     "telescope": FakeTelescope,
 }
 

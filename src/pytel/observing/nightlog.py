@@ -21,6 +21,16 @@ from pytel.observing.journal import (
 )
 
 _NEWS_AGAIN: Seconds = 1800.0
+_DEVICES = {
+    "opening": "enclosure",
+    "closing": "enclosure",
+    "slewing": "telescope",
+    "focusing": "autofocus",
+    "exposing": "camera",
+    "changing the filter": "filter wheel",
+    "choosing a task": "task store",
+}
+"""What is meant when an error on the way to a device does not name it."""
 
 
 class NightLog:
@@ -83,8 +93,7 @@ class NightLog:
     async def failed(self, error: PytelError) -> None:
         """The present action failed: the time since its start is lost, until work goes on."""
         what, since = self._action
-        device = error.data.get("device")
-        await self._note_error(error, what, None if device is None else str(device))
+        await self._note_error(error, what, _device_of(error, what))
         reason = f"{what}: {error.message}"
         if reason != self._losing:
             self._losing = reason
@@ -92,8 +101,7 @@ class NightLog:
 
     async def mishap(self, error: PytelError) -> None:
         """Something went wrong and work goes on."""
-        device = error.data.get("device")
-        await self._note_error(error, self._action[0], None if device is None else str(device))
+        await self._note_error(error, self.action, _device_of(error, self.action))
 
     async def safety(self, safe: bool, reasons: tuple[str, ...]) -> None:
         """Note the verdict if it changed."""
@@ -110,3 +118,8 @@ class NightLog:
             self._log.warning("%s: %s (%s)", during, error.message, error.name)
             seen = ErrorSeen(time=clock.time(), name=error.name, message=error.message, during=during, device=device)
             await self.note(seen)
+
+
+def _device_of(error: PytelError, during: str) -> str | None:
+    device = error.data.get("device")
+    return _DEVICES.get(during) if device is None else str(device)

@@ -31,6 +31,8 @@ _STATUS = {
     Kind.PAUSED: ObserverStatus.PAUSED,
     Kind.CONTROL: ObserverStatus.PAUSED,
 }
+_PATIENT_WITH = 4
+"""Failures in a row before somebody is told of what is no device's fault."""
 ROOF = "The enclosure needs a person"
 
 
@@ -198,7 +200,7 @@ class NightRun:
             await self._people.tell(Urgency.CALL, ROOF, f"It does not open: {error.message}")
         elif isinstance(error, StorageFull):
             await self._people.tell(Urgency.CALL, "The disk is full", error.message)
-        elif isinstance(error, DeviceError):
+        elif isinstance(error, DeviceError) or self._backoff.failures >= _PATIENT_WITH:
             await self._people.tell(Urgency.WARNING, f"Trouble while {self._log.action}", error.message)
         pause = self._backoff.next()
         if self._log.action == "opening":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from pytel.base import clock
-from pytel.base.errors import DeviceError, NotReady, PytelError, Timeout
+from pytel.base.errors import Busy, DeviceError, ModuleNotFound, NotReady, PytelError, Timeout
 from pytel.base.units import Celsius, Seconds
 from pytel.interfaces.autofocus import AutoFocus, FocusResult
 from pytel.interfaces.camera import Camera, CameraCapabilities, CameraState, CameraStatus
@@ -13,6 +13,7 @@ from pytel.interfaces.enclosure import Enclosure, EnclosureCapabilities, Enclosu
 from pytel.interfaces.filterwheel import FilterWheel, FilterWheelCapabilities, FilterWheelState
 from pytel.interfaces.focuser import Focuser, FocuserState
 from pytel.interfaces.images import ImageRef
+from pytel.interfaces.imagestore import ImageStore
 from pytel.interfaces.tasks import Exposures, Target
 from pytel.interfaces.telescope import Telescope, TelescopeState, TelescopeStatus
 from pytel.observing.together import together
@@ -47,8 +48,14 @@ class Rig:
 
     async def open(self) -> None:
         """Open the enclosure. Raises `Unsafe`, `DeviceError`, `DeviceTimeout`."""
-        if self.opening_fault() is not None:
-            await self._module.find(Enclosure, deadline=await self._opening_deadline()).open()
+        if self.opening_fault() is None:
+            return
+        enclosure = self._module.find(Enclosure, deadline=await self._opening_deadline())
+        try:
+            await enclosure.open()
+        except Busy as error:
+            name = str(self._module.address_of(enclosure))
+            raise DeviceError(f"{name} cannot be opened now: {error.message}", device=name) from error
 
     async def close(self) -> None:
         """Close the enclosure and see that it is closed. Raises `DeviceError`, `DeviceTimeout`."""
@@ -132,7 +139,9 @@ class Rig:
             await self._module.find(Camera).set_cooling(setpoint)
 
     async def expose(self, series: Exposures) -> ImageRef:
-        """Take one frame of a series; done when the store has it."""
+        """Take one frame of a series; done when the store has it. Raises `ModuleNotFound` when no store is there."""
+        if not self._module.has(ImageStore):
+            raise ModuleNotFound("no image store is there to take a frame; is it started?", device="store")
         readout = (await self._module.capabilities_of(CameraCapabilities)).readout_time
         camera = self._module.find(Camera, deadline=1.5 * series.exposure_time + 3 * readout + 180.0)
         return await camera.expose(series.exposure_time, frame_type=series.frame_type, binning=series.binning)

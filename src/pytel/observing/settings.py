@@ -36,13 +36,13 @@ class Backoff:
 
     def __init__(self, first: Seconds, longest: Seconds) -> None:
         self._first, self._longest = first, longest
-        self._failures = 0
+        self.failures = 0
 
     def next(self) -> Seconds:
         """The pause after one more failure."""
-        self._failures += 1
-        return min(self._longest, self._first * 2.0 ** min(20, self._failures - 1))
+        self.failures += 1
+        return min(self._longest, self._first * 2.0 ** min(20, self.failures - 1))
 
     def reset(self) -> None:
         """Something worked."""
-        self._failures = 0
+        self.failures = 0

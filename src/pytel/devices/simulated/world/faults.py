@@ -107,7 +107,10 @@ def rate(state: WorldState, device: str) -> float:
     speed = 1.0
     for fault in state.faults:
         if fault.active and fault.device == device:
-            speed *= {"hang": 0.0, "slow": 1.0 / float(fault.value or 1)}.get(fault.kind, 1.0)
+            if fault.kind == "hang":
+                return 0.0
+            if fault.kind == "slow":
+                speed /= float(fault.value or 1)
     return speed
 
 
