@@ -18,6 +18,10 @@ from pytel.cli.screen import as_json, clock_time, console, shown, status_text
 from pytel.module.faults import nearest
 
 
+_DULL = ("boot", "module_type")
+"""Fields that only programs want to see."""
+
+
 def show_modules(state: Path | None, json_wanted: bool) -> None:
     """Print the table of modules."""
     with SiteClient(find_socket(state)) as client:
@@ -64,6 +68,8 @@ def show_states(state: Path | None, module: str, json_wanted: bool) -> None:
         out.print(Text.assemble((told["publisher"], "bold"), f"  {topic.name}  ", (clock_time(told["time"]), "dim")))
         grid = Table.grid(padding=(0, 2))
         for key, value in told["data"].items():
+            if key in _DULL:
+                continue
             grid.add_row(f"  {key}", shown(value, units.get((told["topic"], key))))
         out.print(grid)
 
@@ -106,9 +112,6 @@ def watch_news(state: Path | None, topics: list[str] | None, json_wanted: bool) 
     except KeyboardInterrupt:
         return
     typer.echo("the site has stopped", err=True)
-
-
-_DULL = ("boot", "module_type")
 
 
 def _line(told: Mapping[str, Any], before: dict[tuple[str, str], dict[str, Any]]) -> Text:

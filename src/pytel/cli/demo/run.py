@@ -159,6 +159,8 @@ class _ErrorLines(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Say it, unless the module has said it itself."""
         text = record.getMessage().partition("\n")[0]
+        if record.name == "pytel.notifier":
+            return  # what it logs it publishes as well
         told = [line.text.partition(": ")[2] for line in list(self._view.lines)[-5:] if line.level == "error"]
         if not any(said and said in text for said in told):
             self._view.say(f"{record.name.removeprefix('pytel.')}: {text}", "error")
