@@ -17,7 +17,6 @@ from pytel.cli.client import SiteClient, find_socket
 from pytel.cli.screen import as_json, clock_time, console, shown, status_text
 from pytel.module.faults import nearest
 
-
 _DULL = ("boot", "module_type")
 """Fields that only programs want to see."""
 

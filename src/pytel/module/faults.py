@@ -67,8 +67,8 @@ class Lines:
             path = path[:-1]
 
     def fault(self, path: Sequence[str | int], message: str) -> Fault:
-        """Make a fault that points to the key of a value."""
-        return Fault(self.file, self.key(path).line, message)
+        """Make a fault that points to the key of a value; one line, whatever is quoted in it."""
+        return Fault(self.file, self.key(path).line, " ".join(message.splitlines()))
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
