@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from pytel.base import clock
-from pytel.base.errors import ControlHeld
+from pytel.base.errors import ControlHeld, StorageFull
 from pytel.base.files import storage_full_named
 from pytel.base.threads import in_thread
 from pytel.base.units import Duration
@@ -96,7 +96,13 @@ class LeaseControl(Module, Control):
         self._publish()
         self._changed.set()
         async with self._disk:
-            await in_thread(_write_lease, self._file, self._lease)
+            try:
+                await in_thread(_write_lease, self._file, self._lease)
+            except StorageFull as error:
+                # The lease holds all the same; only a restart would not know of it.
+                self.raise_alarm("lease", error)
+            else:
+                self.clear_alarm("lease")
 
     def _publish(self) -> None:
         held = self._holding()

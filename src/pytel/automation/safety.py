@@ -105,14 +105,14 @@ class WeatherSafetyMonitor(Module, SafetyMonitor):
         if not self._readings and self.config.require_weather:
             faults.append(Fault("no-weather", "no weather station has spoken yet"))
         for station, weather in sorted(self._readings.items()):
-            faults += judge_age(station, weather.measured, clock.now(), self.config.max_age)
+            faults += judge_age(station, weather.measured, clock.now(), self._max_age)
             faults += judge_reading(station, weather, self._limits)
         return faults
 
     def _next_silence(self) -> float:
         """When a station will have been silent for too long, or the verdict may turn good."""
         now = clock.time()
-        turns = [weather.measured.timestamp() + self.config.max_age for weather in self._readings.values()]
+        turns = [weather.measured.timestamp() + self._max_age for weather in self._readings.values()]
         if self._verdict.good_from is not None and not self._verdict.safe:
             turns.append(self._verdict.good_from.timestamp())
         return min((turn for turn in turns if turn > now), default=float("inf"))
@@ -122,7 +122,7 @@ class WeatherSafetyMonitor(Module, SafetyMonitor):
             SafetyMonitorState(
                 safe=self._verdict.safe,
                 reasons=self._verdict.reasons,
-                expires=clock.now() + timedelta(seconds=self.config.expiry),
+                expires=clock.now() + timedelta(seconds=patient(self.config.expiry, _REAL_PATIENCE)),
                 since=self._verdict.since,
             )
         )

@@ -94,7 +94,7 @@ class NightLog:
         """The present action failed: the time since its start is lost, until work goes on."""
         what, since = self._action
         await self._note_error(error, what, _device_of(error, what))
-        reason = f"{what}: {error.message}"
+        reason = f"{what}: {self._sentence(error)}"
         if reason != self._losing:
             self._losing = reason
             await self.note(LostBegan(time=since, reason=reason))
@@ -109,14 +109,21 @@ class NightLog:
             self._safe = safe
             await self.note(SafetySeen(time=clock.time(), safe=safe, reasons=reasons))
 
+    def _sentence(self, error: PytelError) -> str:
+        """What the error says, without what differs from disk to disk: a report is the same wherever it is written."""
+        if isinstance(error, StorageFull) or error.data.get("cause") == "StorageFull":
+            return "no room left on the disk: free some space"
+        return error.message.replace(f"{self.directory.parent.parent}/", "")
+
     async def _note_error(self, error: PytelError, during: str, device: str | None) -> None:
         """Note an error; the same one again is not news for a while."""
-        key = (error.name, error.message, during)
+        message = self._sentence(error)
+        key = (error.name, message, during)
         last = self._seen.get(key)
         if last is None or clock.time() - last >= _NEWS_AGAIN:
             self._seen[key] = clock.time()
             self._log.warning("%s: %s (%s)", during, error.message, error.name)
-            seen = ErrorSeen(time=clock.time(), name=error.name, message=error.message, during=during, device=device)
+            seen = ErrorSeen(time=clock.time(), name=error.name, message=message, during=during, device=device)
             await self.note(seen)
 
 
