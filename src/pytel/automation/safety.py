@@ -19,6 +19,10 @@ from pytel.interfaces.weather import WeatherState
 from pytel.module.config import ModuleConfig
 from pytel.module.handlers import background, on
 from pytel.services import Module
+from pytel.services.timing import patient
+
+_REAL_PATIENCE = 2.0
+"""Real seconds that computers may be late on a fast clock before that counts as silence."""
 
 
 class WeatherSafetyMonitor(Module, SafetyMonitor):
@@ -52,6 +56,7 @@ class WeatherSafetyMonitor(Module, SafetyMonitor):
         self._limits = WeatherLimits(**{name: getattr(self.config, name) for name in names})
         self._readings: dict[str, WeatherState] = {}
         self._turned = asyncio.Event()
+        self._max_age = patient(self.config.max_age, _REAL_PATIENCE)
         self._declared = await in_thread(_read_declared, self._file)
         self._verdict = Verdict(clock.now(), self.config.good_for)
         self._judge()
