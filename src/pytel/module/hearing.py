@@ -50,7 +50,8 @@ class Handler:
             self._queue = deque(kept)
         elif len(self._queue) >= self.spec.queue:
             lost = self._queue.popleft()
-            error = InternalError(f"{self.name} is too slow: {lost.topic.name} number {lost.seq} was dropped unheard")
+            # No number in the sentence: one overflow is one alarm, however much is lost.
+            error = InternalError(f"{self.name} is too slow: {lost.topic.name} of {lost.publisher} was dropped unheard")
             self._lifecycle.raise_alarm(f"{self.name} queue", error)
         self._queue.append(publication)
         self._arrived.set()
@@ -62,6 +63,7 @@ class Handler:
             self._arrived.clear()
             while self._queue:
                 await self._handle(self._queue.popleft())
+            self._lifecycle.clear_alarm(f"{self.name} queue")
 
     async def _handle(self, publication: Publication) -> None:
         current_publication.set(publication)
