@@ -194,7 +194,9 @@ class _Night:
             self._frames = message.frames
             self._ended.set()
         elif isinstance(message, ErrorRaised) and message.error.name == "InternalError":
-            self._violate(f"a fault in the code of {heard.publisher}: {message.error.message}")
+            fault = f"a fault in the code of {heard.publisher} ({message.error.source})"
+            if not any(fault in known for known in self._violations):
+                self._violate(f"{fault}: {message.error.message}")
         if heard.name in _TOLD:
             self._note(str(heard.publisher), f"{heard.name} {_brief(heard.data)}")
 
