@@ -13,7 +13,7 @@ import pytest
 from pytel.base.clock import RealClock, ScaledClock
 from pytel.base.errors import ConfigError
 from pytel.base.location import Location
-from pytel.cli.lock import AlreadyRunning, state_lock
+from pytel.base.lock import AlreadyRunning, directory_lock
 from pytel.cli.site_clock import CLOCK, site_clock
 from pytel.module.site import SiteInfo
 from pytel.module.sitefile import SiteFile, TimeSection
@@ -55,8 +55,8 @@ def test_a_damaged_clock_is_named(tmp_path: Path) -> None:
 
 def test_the_lock_of_a_dead_process_is_free(tmp_path: Path) -> None:
     code = (
-        "import os, sys; from pathlib import Path; from pytel.cli.lock import state_lock\n"
-        "with state_lock(Path(sys.argv[1])): print('locked', flush=True); sys.stdin.read()\n"
+        "import os, sys; from pathlib import Path; from pytel.base.lock import directory_lock\n"
+        "with directory_lock(Path(sys.argv[1])): print('locked', flush=True); sys.stdin.read()\n"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", code, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -64,17 +64,17 @@ def test_the_lock_of_a_dead_process_is_free(tmp_path: Path) -> None:
     assert process.stdout is not None
     assert process.stdin is not None
     assert process.stdout.readline() == "locked\n"
-    with pytest.raises(AlreadyRunning, match=f"as process {process.pid}"), state_lock(tmp_path):
+    with pytest.raises(AlreadyRunning, match=f"as process {process.pid}"), directory_lock(tmp_path):
         pass
     process.kill()
     process.wait()
     process.stdout.close()
     process.stdin.close()
-    with state_lock(tmp_path):
+    with directory_lock(tmp_path):
         assert (tmp_path / "lock").read_text().strip().isdigit()
 
 
 def test_a_directory_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(ConfigError, match="cannot be used: Not a directory"), state_lock(tmp_path / "file" / "state"):
+    with pytest.raises(ConfigError, match="cannot be used: Not a directory"), directory_lock(tmp_path / "file" / "state"):
         pass

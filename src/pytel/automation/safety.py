@@ -22,6 +22,9 @@ from pytel.services import Module
 from pytel.services.timing import patient
 
 _REAL_PATIENCE = 2.0
+"""Real seconds that a station and this monitor have at least, however fast the clock runs."""
+
+_REAL_PATIENCE = 2.0
 """Real seconds that computers may be late on a fast clock before that counts as silence."""
 
 
@@ -55,6 +58,7 @@ class WeatherSafetyMonitor(Module, SafetyMonitor):
         names = WeatherLimits.__struct_fields__
         self._limits = WeatherLimits(**{name: getattr(self.config, name) for name in names})
         self._readings: dict[str, WeatherState] = {}
+        self._max_age = patient(self.config.max_age, _REAL_PATIENCE)
         self._turned = asyncio.Event()
         self._max_age = patient(self.config.max_age, _REAL_PATIENCE)
         self._declared = await in_thread(_read_declared, self._file)

@@ -9,8 +9,8 @@ from pathlib import Path
 import typer
 
 from pytel.base import clock
+from pytel.base.lock import directory_lock
 from pytel.base.threads import shutdown_threads
-from pytel.cli.lock import state_lock
 from pytel.cli.logs import log_to
 from pytel.cli.site_clock import site_clock
 from pytel.cli.site_process import refuse_unknown, running_site, stop_signals
@@ -21,7 +21,7 @@ def run_file(path: Path, only: Sequence[str]) -> None:
     """Run a site until a signal. Raises `ConfigError`, `AlreadyRunning`."""
     site = load_site(path)
     refuse_unknown(site, only)
-    with state_lock(site.info.state_dir), clock.using(site_clock(site)):
+    with directory_lock(site.info.state_dir), clock.using(site_clock(site)):
         log_to(site.info.state_dir, terminal=True)
         asyncio.run(_run(site, only))
         shutdown_threads()

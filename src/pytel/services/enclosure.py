@@ -107,7 +107,7 @@ class BaseEnclosure(Module, Enclosure, ABC):
             config.opening_time, config.closing_time, config.answer_time, config.stall_time, config.poll_period
         )
         self._drive = EnclosureDrive(str(self.address), self, times, self)
-        self._safety = SafetyWatch(config.safety_expiry)
+        self._safety = SafetyWatch(patient(config.safety_expiry, real=2.0))
         self._started = clock.time()
         self._wake = asyncio.Event()
         self._incident: PytelError | None = None

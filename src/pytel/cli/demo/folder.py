@@ -95,9 +95,9 @@ class DemoFolder:
             return
         if self._read_note() is None:
             self._refuse_foreign()
-        from pytel.cli.lock import state_lock
+        from pytel.base.lock import directory_lock
 
-        with state_lock(self.state):
+        with directory_lock(self.state):
             shutil.rmtree(self.path)
 
     def _refuse_foreign(self) -> None:

@@ -16,12 +16,12 @@ import typer
 
 from pytel.base import clock, ids, virtual
 from pytel.base.errors import PytelError
+from pytel.base.lock import directory_lock
 from pytel.base.threads import in_thread, shutdown_threads
 from pytel.cli.demo.folder import DemoFolder, nights_text
 from pytel.cli.demo.options import DemoOptions
 from pytel.cli.demo.summary import summary
 from pytel.cli.demo.view import Line, NightView
-from pytel.cli.lock import state_lock
 from pytel.cli.logs import log_to
 from pytel.cli.screen import console
 from pytel.cli.site_clock import site_clock
@@ -37,7 +37,7 @@ def run_demo(options: DemoOptions) -> bool:
     """Run the demonstration to its end; returns whether it got there."""
     folder = DemoFolder(options)
     note = folder.prepare()
-    with state_lock(folder.state):
+    with directory_lock(folder.state):
         site = load_site(folder.site_file)
         log_to(folder.state, terminal=False)
         typer.echo(f"The observatory is in {folder.path}" + (", and goes on where it was." if folder.goes_on else "."))

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
-from pytel.devices.simulated.world.config import WorldConfig
+from pytel.devices.simulated.hardware import Hardware, connect_world, world_config
 from pytel.module.config import ModuleConfig
 from pytel.module.site import SiteInfo
 
+__all__ = ["SimulatedDevice", "connect_device", "fitted", "world_config"]
+
 C = TypeVar("C", bound=ModuleConfig)
-
-
-class World(Protocol):
-    """The one door to the simulated hardware."""
-
-    async def execute(self, device: str, command: str, /, **params: Any) -> Any:
-        """Send a command to a device; raises what the device says."""
 
 
 class SimulatedDevice:
     """One device of the simulated world."""
 
-    def __init__(self, world: World, name: str) -> None:
+    def __init__(self, world: Hardware, name: str) -> None:
         self._world, self._name = world, name
 
     async def execute(self, command: str, **params: Any) -> Any:
@@ -38,14 +33,7 @@ class SimulatedDevice:
 
 async def connect_device(site: SiteInfo, name: str) -> SimulatedDevice:
     """Reach a device of the site's simulated world. Raises `ConnectionLost` when the world does not run."""
-    from pytel.devices.simulated.hardware import connect_world
-
     return SimulatedDevice(await connect_world(site), name)
-
-
-def world_config(site: SiteInfo) -> WorldConfig:
-    """What the simulated hardware is like, so that its drivers are configured to fit it."""
-    return msgspec.convert(site.simulation or {}, WorldConfig)
 
 
 def fitted(config: C, **facts: Any) -> C:

@@ -1,16 +1,23 @@
-"""Starting the simulated hardware of a site, and finding it: a process of its own, or in this one on the virtual clock."""
+"""The simulated hardware of a site: a process of its own, or in this one on the virtual clock."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+import msgspec
 
 from pytel.base import clock
 from pytel.base.errors import ConnectionLost
 from pytel.base.threads import in_thread
-from pytel.devices.simulated.connection import world_config
-from pytel.devices.simulated.world.world import World
+from pytel.devices.simulated.world.client import SocketWorld
+from pytel.devices.simulated.world.config import WorldConfig
+from pytel.devices.simulated.world.process import switch_off, switch_on
+from pytel.devices.simulated.world.wire import setup_for
 from pytel.module.site import SiteInfo
+
+if TYPE_CHECKING:
+    from pytel.devices.simulated.world.world import World
 
 
 class Hardware(Protocol):
@@ -41,59 +48,49 @@ def world_directory(site: SiteInfo) -> Path:
     return site.state_dir / "world"
 
 
-async def start_inside(site: SiteInfo) -> WorldInside:
-    """Make the world of a site in this process, or find the one that is there; it goes on where a former one was."""
-    directory = world_directory(site)
-    if directory not in _inside:
-        _inside[directory] = WorldInside(await in_thread(_make, site, directory))
-    return _inside[directory]
-
-
-def _make(site: SiteInfo, directory: Path) -> World:
-    directory.mkdir(parents=True, exist_ok=True)
-    return World(world_config(site), site.location, site.seed, directory)
-
-
-def stop_inside(site: SiteInfo) -> None:
-    """Forget the world in this process; what it keeps on disk stays."""
-    _inside.pop(world_directory(site), None)
-
-
-def found_inside(site: SiteInfo) -> WorldInside | None:
-    """The world of a site in this process, if it is here."""
-    return _inside.get(world_directory(site))
-
-
-def is_virtual() -> bool:
-    """Whether this process runs on the virtual clock, where no other process can follow."""
-    return isinstance(clock.current(), clock.VirtualClock)
-
-
-def no_world(site: SiteInfo) -> ConnectionLost:
-    """The error when no world runs."""
-    return ConnectionLost(f"the simulated hardware of {site.name} does not run; start the site with 'pytel run'")
-
-
-class RunningHardware:
-    """The hardware that a site started; `stop()` switches it off."""
-
-    def __init__(self, site: SiteInfo) -> None:
-        self._site = site
-
-    async def stop(self) -> None:
-        """Switch it off; what it keeps on disk stays."""
-        stop_inside(self._site)
-
-
 async def start_world(site: SiteInfo) -> RunningHardware:
-    """Have the hardware of a site running: in this process on the virtual clock."""
-    await start_inside(site)
+    """Have the hardware of a site running; it goes on where a former one was. Raises `DeviceError`."""
+    directory = world_directory(site)
+    if not _is_virtual():
+        await switch_on(directory, setup_for(world_config(site), site.location, site.seed, clock.current()))
+    elif directory not in _inside:
+        _inside[directory] = WorldInside(await in_thread(_make, site, directory))
     return RunningHardware(site)
 
 
 async def connect_world(site: SiteInfo) -> Hardware:
-    """Reach the hardware of a site. Raises `ConnectionLost` when it does not run."""
-    inside = found_inside(site)
-    if inside is None:
-        raise no_world(site)
-    return inside
+    """Reach the hardware of a site. Raises `ConnectionLost` when it should be in this process and is not."""
+    directory = world_directory(site)
+    if directory in _inside:
+        return _inside[directory]
+    if _is_virtual():
+        raise ConnectionLost(f"the simulated hardware of {site.name} does not run; start it with start_world()")
+    return SocketWorld(directory)
+
+
+class RunningHardware:
+    """The hardware that a site started."""
+
+    def __init__(self, site: SiteInfo) -> None:
+        self._directory = world_directory(site)
+
+    async def stop(self) -> None:
+        """Switch it off; what it keeps on disk stays."""
+        if _inside.pop(self._directory, None) is None:
+            await switch_off(self._directory)
+
+
+def world_config(site: SiteInfo) -> WorldConfig:
+    """What the simulated hardware is like, so that its drivers are configured to fit it."""
+    return msgspec.convert(site.simulation or {}, WorldConfig)
+
+
+def _make(site: SiteInfo, directory: Path) -> World:
+    from pytel.devices.simulated.world.world import World
+
+    directory.mkdir(parents=True, exist_ok=True)
+    return World(world_config(site), site.location, site.seed, directory)
+
+
+def _is_virtual() -> bool:
+    return isinstance(clock.current(), clock.VirtualClock)

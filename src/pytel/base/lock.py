@@ -1,4 +1,4 @@
-"""One running site per state directory."""
+"""One process per directory: a lock that dies with its process."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from pytel.base.errors import ConfigError, Conflict
 
 
 class AlreadyRunning(Conflict):
-    """Another process runs a site in this state directory."""
+    """Another process works in this directory; `data["process"]` is its id, where known."""
 
 
 @contextlib.contextmanager
-def state_lock(directory: Path) -> Iterator[None]:
-    """Hold the state directory for the length of a block; the lock dies with its process.
+def directory_lock(directory: Path, what: str = "a site") -> Iterator[None]:
+    """Hold a directory for the length of a block; `what` runs in it.
 
     Raises `AlreadyRunning`, naming the other process, and `ConfigError` when the directory cannot be written.
     """
@@ -26,14 +26,16 @@ def state_lock(directory: Path) -> Iterator[None]:
         directory.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
-        raise ConfigError(f"the state directory {directory} cannot be used: {error.strerror}") from error
+        raise ConfigError(f"the directory {directory} cannot be used: {error.strerror}") from error
     with os.fdopen(descriptor, "r+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             holder = file.read().strip() or "?"
             raise AlreadyRunning(
-                f"a site is already running in {directory} as process {holder}: stop it first, or use another directory"
+                f"{what} is already running in {directory} as process {holder}: "
+                "stop it first, or use another directory",
+                process=int(holder) if holder.isdecimal() else None,
             ) from None
         file.truncate()
         file.write(f"{os.getpid()}\n")
