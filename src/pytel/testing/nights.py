@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import os
 import random
+import re
 import tempfile
 import time as wall
 from collections import deque
@@ -36,12 +37,13 @@ from pytel.testing.seat import Heard
 from pytel.testing.watcher import RoofWatcher
 
 LONGEST_NIGHT: Seconds = 22 * 3600.0
-_REMEMBERED = 120
+_REMEMBERED = 60
+_DIGITS = re.compile(r"\d+")
 _TOLD = {"Enclosure", "EnclosureClosing", "SafetyChanged", "Module", "ErrorRaised", "Notified", "Observer", "NewImage"}
 
 
 class NightResult(msgspec.Struct, frozen=True, kw_only=True):
-    """How a night went; `violations` is empty when all that must hold held. `history` is what happened before it."""
+    """How a night went; `violations` is empty when all that must hold, held. `history` leads up to the first one."""
 
     seed: int
     start: datetime
@@ -101,7 +103,9 @@ class _Night:
         self._with_faults = faults
         self._faults: list[PlannedFault] = []
         self._history: deque[str] = deque(maxlen=_REMEMBERED)
+        self._last = ""
         self._violations: list[str] = []
+        self._before: list[str] = []
         self._ended = asyncio.Event()
         self._images: list[NewImage] = []
         self._frames = 0
@@ -113,15 +117,14 @@ class _Night:
         async with observatory:
             self._watcher = await self._watch(observatory)
             await self._play(observatory)
-        violations = (*self._watcher.violations, *self._violations)
         return NightResult(
             seed=self._seed,
             start=self._start,
             frames=self._frames,
             images=len(self._images),
             faults=tuple(f"{datetime.fromtimestamp(fault.start, UTC):%H:%M:%S} {fault}" for fault in self._faults),
-            violations=violations,
-            history=tuple(self._history) if violations else (),
+            violations=tuple(self._violations),
+            history=tuple(self._before),
             wall_time=wall.perf_counter() - began,
         )
 
@@ -142,7 +145,7 @@ class _Night:
             active = (fault for fault in world.execute("faults", "list") if fault["active"])
             return any(fault["device"] == "roof" for fault in active)
 
-        watcher = RoofWatcher(world.roof_truth, broken, world.config.roof.open_time)
+        watcher = RoofWatcher(world.roof_truth, broken, world.config.roof.open_time, self._violate)
         observatory.watch(watcher.hear)
         observatory.watch(self._hear)
         observatory.watch_presence(watcher.presence)
@@ -167,7 +170,9 @@ class _Night:
         finally:
             for task in tasks:
                 task.cancel()
-            await asyncio.wait(tasks)
+            for outcome in await asyncio.gather(*tasks, return_exceptions=True):
+                if isinstance(outcome, Exception):
+                    self._violate(f"the test itself failed: {outcome!r}")
 
     def _plan(self, observatory: Observatory) -> None:
         times = night_at(clock.time(), observatory.site.info.location, -12.0, -18.0)
@@ -202,12 +207,14 @@ class _Night:
 
     def _note(self, who: str, what: str) -> None:
         line = f"{who} {what}"
-        if not self._history or not self._history[-1].endswith(line):
+        if (bare := _DIGITS.sub("", line)) != self._last:  # what only counts down is told once
+            self._last = bare
             self._history.append(f"{clock.now():%H:%M:%S.%f} {line}")
 
     def _violate(self, what: str) -> None:
         self._violations.append(f"{clock.now():%Y-%m-%d %H:%M:%S} {what}")
         self._note("VIOLATION", what)
+        self._before = self._before or list(self._history)
 
     # what must hold at the end
 

@@ -40,10 +40,20 @@ class Demand(NamedTuple):
 
 
 class RoofWatcher:
-    """Watches one roof. `broken` tells whether the roof's hardware is failing now."""
+    """Watches one roof.
 
-    def __init__(self, truth: RoofTruth, broken: Callable[[], bool], closing_time: Seconds) -> None:
+    `broken` tells whether the roof's hardware is failing now; `tell` is called with each violation as it is seen.
+    """
+
+    def __init__(
+        self,
+        truth: RoofTruth,
+        broken: Callable[[], bool],
+        closing_time: Seconds,
+        tell: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self.violations: list[str] = []
+        self._tell = tell
         self._truth, self._broken, self._closing_time = truth, broken, closing_time
         self._wake = asyncio.Event()
         self._up: dict[str, float] = {}
@@ -151,7 +161,9 @@ class RoofWatcher:
         if what not in episode.told:
             episode.told.add(what)
             late = now - episode.demand.time
-            self.violations.append(f"{_clock(now)} {what}, {late:.1f} s after it had to ({episode.demand.reason})")
+            sentence = f"{what}, {late:.1f} s after it had to ({episode.demand.reason})"
+            self.violations.append(f"{_clock(now)} {sentence}")
+            self._tell(sentence)
 
 
 class _Episode:
