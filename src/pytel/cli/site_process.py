@@ -96,7 +96,7 @@ async def running_site(site: SiteFile, only: Sequence[str] = (), *, door: bool =
 
 @contextlib.contextmanager
 def stop_signals() -> Iterator[asyncio.Event]:
-    """An event that is set by SIGINT or SIGTERM; a second signal ends the process as it is."""
+    """An event that is set by SIGINT, SIGTERM or SIGHUP (a closed terminal); a second signal ends the process as it is."""
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
 
     def ask() -> None:
@@ -105,7 +105,7 @@ def stop_signals() -> Iterator[asyncio.Event]:
             raise SystemExit(1)
         stop.set()
 
-    signals = (signal.SIGINT, signal.SIGTERM)
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     for number in signals:
         loop.add_signal_handler(number, ask)
     try:
