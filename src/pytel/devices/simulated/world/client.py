@@ -29,7 +29,7 @@ class SocketWorld:
         self._streams: Streams | None = None
         self._turn = asyncio.Lock()
 
-    async def execute(self, device: str, command: str, **params: Any) -> Any:
+    async def execute(self, device: str, command: str, /, **params: Any) -> Any:
         """Send a command to a device; a frame comes as an array of uint16 (rows, columns).
 
         Raises what the device says, `ConnectionLost` when the hardware is off, `DeviceTimeout` when it is mute.
