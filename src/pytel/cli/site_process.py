@@ -96,7 +96,7 @@ async def running_site(site: SiteFile, only: Sequence[str] = (), *, door: bool =
 
 @contextlib.contextmanager
 def stop_signals() -> Iterator[asyncio.Event]:
-    """An event that is set by SIGINT, SIGTERM or SIGHUP (a closed terminal); a second signal ends the process as it is."""
+    """An event that is set by SIGINT, SIGTERM or SIGHUP (a closed terminal); a second one ends the process as it is."""
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
 
     def ask() -> None:
