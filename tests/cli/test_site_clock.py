@@ -76,5 +76,8 @@ def test_the_lock_of_a_dead_process_is_free(tmp_path: Path) -> None:
 
 def test_a_directory_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(ConfigError, match="cannot be used: Not a directory"), directory_lock(tmp_path / "file" / "state"):
+    with (
+        pytest.raises(ConfigError, match="cannot be used: Not a directory"),
+        directory_lock(tmp_path / "file" / "state"),
+    ):
         pass
