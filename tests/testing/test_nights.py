@@ -50,7 +50,7 @@ def test_a_driver_that_does_not_close_is_found_out(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(SimulatedRoof, "begin_close", doze)
     result = run_nights(1, 100)[0]
-    assert any("the roof is not closing" in violation for violation in result.violations)
+    assert any("the roof is not closing" in violation for violation in result.violations), str(result)
     told = str(result)
     assert told.startswith("seed 100: ")
     assert "history:" in told
