@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import pytest
 
 from pytel.base import clock, virtual
-from pytel.base.errors import DeviceError, NotReady
+from pytel.base.errors import DeviceError, InternalError, NotReady
 from pytel.base.location import Location
 from pytel.bus.address import Address
 from pytel.bus.contract import CallOptions
@@ -164,6 +164,26 @@ def test_a_missing_parameter_in_an_implementation_is_found_when_it_is_made() -> 
 
     with pytest.raises(TypeError, match="lacks the parameter 'position'"):
         methods_of(Careless)
+
+
+def test_a_state_that_breaks_its_own_type_is_refused_where_it_is_published() -> None:
+    async def main() -> None:
+        focuser = runtime(Plain, "focuser", LocalHub())
+        await focuser.start()
+        with pytest.raises(InternalError, match="the FocuserState that focuser publishes .*temperature"):
+            focuser.publish(FocuserState(status=MotionStatus.IDLE, temperature=-300.0))
+        await focuser.stop()
+
+    run(main())
+
+
+def test_an_interface_names_its_state_as_an_argument() -> None:
+    with pytest.raises(TypeError, match="instead of state in its body"):
+
+        class Odd(Interface):
+            """Sets its state where nobody looks."""
+
+            state = FocuserState
 
 
 def test_an_untyped_parameter_is_refused() -> None:

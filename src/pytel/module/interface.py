@@ -35,6 +35,7 @@ class Interface:
     ) -> None:
         super().__init_subclass__(**kwargs)
         if is_interface(cls):
+            _refuse_in_body(cls)
             cls.version = version or 1
             cls.state, cls.events, cls.capabilities_type = state, events, capabilities
 
@@ -42,6 +43,13 @@ class Interface:
     def urn(cls) -> str:
         """The name of the interface on the wire."""
         return f"urn:pytel:interface:{cls.__name__}:{cls.version}"
+
+
+def _refuse_in_body(kind: type) -> None:
+    for name in ("version", "state", "events", "capabilities_type"):
+        if name in vars(kind):
+            argument = name.removesuffix("_type")
+            raise TypeError(f"write class {kind.__name__}(Interface, {argument}=…) instead of {name} in its body")
 
 
 def is_interface(kind: type) -> bool:

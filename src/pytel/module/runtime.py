@@ -238,8 +238,11 @@ class ModuleRuntime:
         return origin_of_call(str(self.address))
 
     def publish(self, message: State | Event) -> None:
-        """Send a state or event."""
-        self.bus.publish(topic_of(type(message)), to_builtins(message), clock.time())
+        """Send a state or event. Raises `InternalError` here, and not at every reader, when it breaks its own type."""
+        kind = type(message)
+        data = to_builtins(message)
+        from_builtins(data, kind, f"the {kind.__name__} that {self.address} publishes")
+        self.bus.publish(topic_of(kind), data, clock.time())
 
     def raise_alarm(self, source: str, error: PytelError) -> bool:
         """Keep an error as the module's state; log it when it is new."""
