@@ -170,7 +170,7 @@ def test_a_state_that_breaks_its_own_type_is_refused_where_it_is_published() -> 
     async def main() -> None:
         focuser = runtime(Plain, "focuser", LocalHub())
         await focuser.start()
-        with pytest.raises(InternalError, match="the FocuserState that focuser publishes .*temperature"):
+        with pytest.raises(InternalError, match=r"the FocuserState that focuser publishes .*temperature"):
             focuser.publish(FocuserState(status=MotionStatus.IDLE, temperature=-300.0))
         await focuser.stop()
 
