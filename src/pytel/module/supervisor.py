@@ -7,9 +7,11 @@ import logging
 from collections.abc import Sequence
 
 from pytel.base.errors import NotFound, PytelError, wrap
+from pytel.base.memory import give_back_memory
 from pytel.bus.address import Address
 from pytel.bus.contract import Role
 from pytel.bus.local import LocalHub
+from pytel.module.handlers import every
 from pytel.module.interface import Interface, interfaces_of
 from pytel.module.messages import State, Struct
 from pytel.module.module import Module
@@ -173,6 +175,11 @@ class _Desk(Module, Site):
     """The supervisor as others reach it over the bus."""
 
     supervisor: Supervisor
+
+    @every(600.0)
+    async def tidy(self) -> None:
+        give_back_memory()
+        self._tell()
 
     async def list_modules(self) -> list[ModuleEntry]:
         return self.supervisor.entries()
