@@ -1,4 +1,6 @@
-"""The bundled star catalogue: five bytes a star, sorted by cell, read from a memory map.
+"""The bundled star catalogue: five bytes a star, sorted by cell.
+
+It is read whole, so that the memory of a process does not grow with the fields it has seen.
 
 Layout (little-endian): a magic of 8 bytes; the number of stars (uint32); the number of stars in each cell (uint16,
 padded to 4 bytes); then for all stars the low 32 bits, and after those the high 8 bits, of a 40-bit number. From its
@@ -30,7 +32,7 @@ _BODY = _HEADER + 4 * -(-int(FIRST[-1]) // 2)
 
 
 class Packed(NamedTuple):
-    """An opened catalogue: where each cell's stars begin, and their packed halves (memory-mapped)."""
+    """An opened catalogue: where each cell's stars begin, and their packed halves."""
 
     starts: NDArray[np.int64]
     low: NDArray[np.uint32]
@@ -46,7 +48,7 @@ def bundled() -> Packed:
 def opened(path: Path) -> Packed:
     """Open a packed catalogue. Raises `ConfigError` if the file is missing, cut off or something else."""
     try:
-        data = np.memmap(path, dtype=np.uint8, mode="r")
+        data = np.fromfile(path, dtype=np.uint8)
     except (OSError, ValueError) as error:
         raise ConfigError(f"the star catalogue {path} cannot be read ({error}): install pytel again") from error
     count = int.from_bytes(bytes(data[len(MAGIC) : _HEADER]), "little")
