@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Mapping
 
@@ -42,14 +43,19 @@ class Climate:
         self.chain = Chain(self.seed, _DWELL, _FOLLOWING, _STEP)
         self.forced: Callable[[float], Mapping[str, float]] = _nothing
         """What is forced upon the course at a time, by quantity."""
+        # One reading of the weather station asks for the same few courses over and over.
+        self._air, self._vapour, self._cover, self._wet = (
+            functools.lru_cache(maxsize=16)(course)
+            for course in (self._temperature, self._humidity, self._cloud_cover, self._rain_rate)
+        )
 
     def temperature(self, when: float) -> float:
         """Of the air, °C."""
-        return self._forced("temperature", when, self._temperature)
+        return self._forced("temperature", when, self._air)
 
     def humidity(self, when: float) -> float:
         """Relative, %."""
-        return self._forced("humidity", when, self._humidity)
+        return self._forced("humidity", when, self._vapour)
 
     def dew_point(self, when: float) -> float:
         """In °C, by the formula of Magnus."""
@@ -76,11 +82,11 @@ class Climate:
 
     def rain_rate(self, when: float) -> float:
         """In mm/h."""
-        return self._forced("rain_rate", when, self._rain_rate)
+        return self._forced("rain_rate", when, self._wet)
 
     def cloud_cover(self, when: float) -> float:
         """Part of the sky under cloud, 0 to 1."""
-        return self._forced("cloud_cover", when, self._cloud_cover)
+        return self._forced("cloud_cover", when, self._cover)
 
     def cloud_extinction(self, when: float) -> float:
         """Light that clouds take, magnitudes."""
@@ -113,7 +119,7 @@ class Climate:
         return phase * math.sin(math.radians(self.location.latitude))
 
     def _temperature(self, when: float) -> float:
-        course = 10 * self._season(when) + (5 - 3 * self._cloud_cover(when)) * self._day(when)
+        course = 10 * self._season(when) + (5 - 3 * self._cover(when)) * self._day(when)
         return (
             self.config.temperature
             + course
@@ -122,10 +128,8 @@ class Climate:
         )
 
     def _humidity(self, when: float) -> float:
-        course = (
-            42 - 10 * self._day(when) + 30 * self._cloud_cover(when) + 10 * self._noise("humidity", when, 12 * HOUR)
-        )
-        wet = course + (25 if self._rain_rate(when) else 0)
+        course = 42 - 10 * self._day(when) + 30 * self._cover(when) + 10 * self._noise("humidity", when, 12 * HOUR)
+        wet = course + (25 if self._wet(when) else 0)
         return max(4.0, min(70.0 if self.clear else 100.0, wet))
 
     def _wind_speed(self, when: float) -> float:
@@ -140,7 +144,7 @@ class Climate:
 
     def _rain_rate(self, when: float) -> float:
         wet = self._noise("rain", when, 1.5 * HOUR) - 0.6
-        return 3.0 * wet if wet > 0 and self._cloud_cover(when) > 0.9 else 0.0
+        return 3.0 * wet if wet > 0 and self._cover(when) > 0.9 else 0.0
 
     def _between_steps(self, values: tuple[float, ...], when: float) -> float:
         place = when / _STEP

@@ -15,11 +15,13 @@ Values = NDArray[np.float64]
 _PHASES = 20
 """Steps within a pixel to which a star's place is rounded."""
 _CORE = 7
-"""Half width of the stamps of most stars, pixels."""
-_RADII = (_CORE, 15, 40, 120)
-REACH = _RADII[-1]
+"""Half width of the core of bright stars, pixels."""
+_SMALL = (4, _CORE, 15)
+"""Half widths of the stamps of most stars, which are kept for every place within a pixel."""
+_LARGE = (40, 120)
+REACH = _LARGE[-1]
 """How far the light of the brightest stars is drawn, pixels."""
-MARGIN = 2 * _RADII[1] + 1
+MARGIN = 2 * _SMALL[-1] + 1
 """Pixels that a canvas needs around the window."""
 
 
@@ -28,7 +30,7 @@ class Profile:
 
     def __init__(self, fwhm: float) -> None:
         self.alpha_squared = (fwhm / 2) ** 2 / (2 ** (1 / 3) - 1)
-        self.tables = [self._table(radius) for radius in _RADII[:2]]
+        self._tables: dict[int, Image] = {}
 
     def peak(self) -> float:
         """Brightness in the centre of a star of flux 1."""
@@ -50,23 +52,25 @@ class Profile:
         """Draw stars at canvas pixels (x, y) (0 is the centre of the first), cut off where they sink below `level`."""
         radius = self.radius(flux, level)
         lower = -1.0
-        for index, limit in enumerate(_RADII):
-            last = limit == _RADII[-1]
-            chosen = (radius > lower) if last else (radius > lower) & (radius <= limit)
+        for limit in _SMALL + _LARGE:
+            chosen = (radius > lower) & ((radius <= limit) | (limit == REACH))
             lower = limit
-            if index < 2:
-                self._add_small(canvas, x[chosen], y[chosen], flux[chosen], limit, self.tables[index])
+            stars = x[chosen], y[chosen], flux[chosen]
+            if limit in _SMALL:
+                self._add_small(canvas, *stars, limit)
             else:
-                for star in zip(x[chosen], y[chosen], flux[chosen], strict=True):
+                for star in zip(*stars, strict=True):
                     self._add_large(canvas, *star, limit)
 
-    def _add_small(self, canvas: Image, x: Values, y: Values, flux: Values, radius: int, table: Image) -> None:
+    def _add_small(self, canvas: Image, x: Values, y: Values, flux: Values, radius: int) -> None:
         height, width = canvas.shape
         cell_x, phase_x = _cells(x)
         cell_y, phase_y = _cells(y)
         inside = (cell_x >= radius) & (cell_x < width - radius) & (cell_y >= radius) & (cell_y < height - radius)
+        if not inside.any():
+            return
         cell_x, cell_y = cell_x[inside], cell_y[inside]
-        stamps = table[phase_y[inside], phase_x[inside]]
+        stamps = self._stamps(radius)[phase_y[inside], phase_x[inside]]
         stamps *= flux[inside].astype(np.float32)[:, None, None]
         span = np.arange(-radius, radius + 1)
         rows = (cell_y[:, None] + span) * width
@@ -84,11 +88,16 @@ class Profile:
         dy = (np.arange(low, high) - y).astype(np.float32) ** 2
         stamp = self.values(dy[:, None] + dx[None, :]) * np.float32(flux)
         (cell_x, phase_x), (cell_y, phase_y) = _cell(x), _cell(y)
-        core = self.tables[0][phase_y, phase_x] * np.float32(flux)
+        core = self._stamps(_CORE)[phase_y, phase_x] * np.float32(flux)
         a, b, c, d = cell_y - _CORE - low, cell_y + _CORE + 1 - low, cell_x - _CORE - left, cell_x + _CORE + 1 - left
         if a >= 0 and c >= 0 and b <= stamp.shape[0] and d <= stamp.shape[1]:
             stamp[a:b, c:d] = core
         canvas[low:high, left:right] += stamp
+
+    def _stamps(self, radius: int) -> Image:
+        if radius not in self._tables:
+            self._tables[radius] = self._table(radius)
+        return self._tables[radius]
 
     def _table(self, radius: int) -> Image:
         """Stamps of flux 1 for every phase: [phase_y, phase_x, y, x], each pixel integrated."""
@@ -97,24 +106,18 @@ class Profile:
         points = (np.arange((size + 1) * _PHASES) + 0.5) / _PHASES - (size / 2 + 0.5)
         squared = (points**2).astype(np.float32)
         fine = self.values(squared[:, None] + squared[None, :]) / np.float32(_PHASES**2)
-        for _ in range(2):
-            fine = _box(fine).T
-        stamps = [[fine[_window(py, size), _window(px, size)] for px in range(_PHASES)] for py in range(_PHASES)]
-        return np.ascontiguousarray(stamps, dtype=np.float32)
+        boxed = _box(_box(fine).T)[1:, 1:]  # symmetric: turning it over changes nothing
+        phases = boxed.reshape(size, _PHASES, size, _PHASES)[:, ::-1, :, ::-1]
+        return np.ascontiguousarray(phases.transpose(1, 3, 0, 2))
 
 
 def _box(fine: Image) -> Image:
-    """Sum every _PHASES neighbouring rows."""
-    sums = np.zeros((fine.shape[0] + 1, fine.shape[1]))
-    np.cumsum(fine, axis=0, out=sums[1:])
-    boxed: Image = (sums[_PHASES:] - sums[:-_PHASES]).astype(np.float32)
+    """Sum every _PHASES (20) neighbouring rows, by doubling."""
+    pairs = fine[:-1] + fine[1:]
+    fours = pairs[:-2] + pairs[2:]
+    eights = fours[:-4] + fours[4:]
+    boxed: Image = (eights[:-12] + eights[8:-4]) + fours[16:]
     return boxed
-
-
-def _window(phase: int, size: int) -> slice:
-    """Rows of the boxed grid for a star `phase` steps beyond the middle of its cell's first half."""
-    start = _PHASES - phase
-    return slice(start, start + size * _PHASES, _PHASES)
 
 
 def _cells(x: Values) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

@@ -136,7 +136,9 @@ class World:
     def _pixels(self, exposure: Exposure) -> Frame:
         with self._render_lock:
             if self._frame is None or self._frame[0] != exposure.number:
-                self._frame = (exposure.number, self._renderer.render(exposure))
+                frame = self._renderer.render(exposure)
+                frame.flags.writeable = False
+                self._frame = (exposure.number, frame)
             return self._frame[1]
 
     def _assemble(self, site: Site) -> dict[str, Device]:
