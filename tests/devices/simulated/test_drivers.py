@@ -111,7 +111,7 @@ def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Play:
         async def connected(_: SiteInfo) -> Site:
             return site
 
-        monkeypatch.setattr("pytel.devices.simulated.hardware.connect_world", connected)
+        monkeypatch.setattr("pytel.devices.simulated.connection.connect_world", connected)
         await site.set_up()
         try:
             await scenario(site)
