@@ -114,10 +114,11 @@ def test_call_a_long_method_with_a_quantity(in_folder: Path) -> None:
             ["focuser.set_focus", "positon=3"],
             "InvalidParams: there is no parameter 'positon'; did you mean 'position'?",
         ),
-        (["focuser.set_focus", "3 arcsec"], "InvalidParams: unit 'arcsec' does not fit"),
-        (["focuser.set_focus"], "InvalidParams: set_focus"),
+        (["focuser.set_focus", "3 arcsec"], "InvalidParams: position: unit 'arcsec' does not fit"),
+        (["focuser.set_focus"], "InvalidParams: set_focus: set_focus lacks the key 'position'"),
         (["focuser.set_fokus", "3"], "MethodNotFound: focuser has no method 'set_fokus'; did you mean 'set_focus'?"),
-        (["focusr.set_focus", "3"], "MethodNotFound: there is no module 'focusr'; did you mean 'focuser'?"),
+        (["focusr.set_focus", "3"], "ModuleNotFound: there is no module 'focusr'; did you mean 'focuser'?"),
+        (["focusr"], "ModuleNotFound: there is no module 'focusr'; did you mean 'focuser'?"),
     ],
 )
 def test_errors_are_sentences_with_their_name(in_folder: Path, arguments: list[str], sentence: str) -> None:
@@ -149,9 +150,11 @@ def test_ctrl_c_cancels_a_long_call(in_folder: Path) -> None:
 
 def test_start_stop_restart(in_folder: Path) -> None:
     assert pytel("start", "spare").output == "spare: started\n"
+    assert pytel("start", "spare").output == "spare: runs already\n"
     assert pytel("restart", "spare").output == "spare: restarted\n"
     assert "spare" in pytel("call", "spare").output
     assert pytel("stop", "spare").output == "spare: stopped\n"
+    assert pytel("stop", "spare").output == "spare: does not run\n"
     assert pytel("call", "spare.stop").exit_code == 1
     assert "the site file has no module 'dome'" in pytel("start", "dome").output
 
@@ -169,6 +172,12 @@ def test_watch_shows_what_happens(in_folder: Path) -> None:
     process.send_signal(signal.SIGINT)
     assert process.wait(10) == 0
     process.stdout.close()
+
+
+def test_watch_of_a_kind_that_nobody_publishes(in_folder: Path) -> None:
+    result = pytel("watch", "Focusser")
+    assert result.exit_code == 1
+    assert "nobody here publishes 'Focusser'; did you mean 'Focuser'?" in result.output
 
 
 def test_a_second_run_in_the_same_directory_is_refused(in_folder: Path, pid: int) -> None:

@@ -45,4 +45,4 @@ class Verdict:
         if self.safe:
             return (), ()
         left = (self._good_for - waited).total_seconds()
-        return (f"good again, but not yet for long: {left:.0f} s more",), ("waiting",)
+        return (f"good again, {left:.0f} s more to wait",), ("waiting",)

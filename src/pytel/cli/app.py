@@ -13,10 +13,16 @@ from pytel.base.errors import PytelError
 
 StateOption = Annotated[
     Path | None,
-    typer.Option("--state", help="State directory of the running site (default: ./state, ./demo-night, PYTEL_STATE)."),
+    typer.Option(
+        "--state",
+        metavar="DIR",
+        help="Where the running site keeps its state (default: PYTEL_STATE, else ./state or ./demo-night).",
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Modules = Annotated[list[str], typer.Argument(help="Names of modules, such as 'camera' or 'south.camera'.")]
+Modules = Annotated[
+    list[str], typer.Argument(metavar="MODULE", help="Names of modules, such as camera or south.camera.")
+]
 
 
 class _Commands(TyperGroup):
@@ -37,7 +43,8 @@ class _Commands(TyperGroup):
 app = typer.Typer(
     name="pytel",
     cls=_Commands,
-    help="Run a robotic observatory, look at it and talk to it.\n\nTry it: pytel demo",
+    help="Run a robotic observatory, look at it and talk to it.\n\n"
+    "Example: pytel demo, and in another shell: pytel modules",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -60,8 +67,8 @@ def _root(
     pass
 
 
-@app.command()
-def check(site: Annotated[Path, typer.Argument(help="The site file.")]) -> None:
+@app.command(short_help="Tell what is wrong with a site file, with line numbers.")
+def check(site: Annotated[Path, typer.Argument(metavar="SITE.yaml", help="The site file.")]) -> None:
     """Tell what is wrong with a site file, one sentence each with its line.
 
     Example: pytel check site.yaml
@@ -72,10 +79,12 @@ def check(site: Annotated[Path, typer.Argument(help="The site file.")]) -> None:
         raise typer.Exit(1)
 
 
-@app.command()
+@app.command(short_help="Run a site until Ctrl-C, then close the roof.")
 def run(
-    site: Annotated[Path, typer.Argument(help="The site file.")],
-    only: Annotated[str, typer.Option(help="Start only these modules: names with commas between.")] = "",
+    site: Annotated[Path, typer.Argument(metavar="SITE.yaml", help="The site file.")],
+    only: Annotated[
+        str, typer.Option(metavar="NAMES", help="Start only these modules: names with commas between.")
+    ] = "",
 ) -> None:
     """Run a site until it is stopped (Ctrl-C); then close the roof and stop the modules in order.
 
@@ -86,7 +95,7 @@ def run(
     run_file(site, [name.strip() for name in only.split(",") if name.strip()])
 
 
-@app.command()
+@app.command(short_help="List the modules of the running site.")
 def modules(state: StateOption = None, as_json: JsonOption = False) -> None:
     """List the modules of the running site and how they fare.
 
@@ -99,7 +108,7 @@ def modules(state: StateOption = None, as_json: JsonOption = False) -> None:
 
 @app.command("state")
 def state_command(
-    module: Annotated[str, typer.Argument(help="Only this module.")] = "",
+    module: Annotated[str, typer.Argument(metavar="MODULE", help="Only this module.")] = "",
     state: StateOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -112,9 +121,11 @@ def state_command(
     show_states(state, module, as_json)
 
 
-@app.command()
+@app.command(short_help="Show states and events as they come.")
 def watch(
-    topics: Annotated[list[str] | None, typer.Argument(help="Only these, such as Telescope or NewImage.")] = None,
+    topics: Annotated[
+        list[str] | None, typer.Argument(metavar="KIND", help="Only these, such as Telescope or NewImage.")
+    ] = None,
     state: StateOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -127,10 +138,17 @@ def watch(
     watch_news(state, topics or None, as_json)
 
 
-@app.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@app.command(
+    short_help="Call a method of a module.",
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+)
 def call(
-    target: Annotated[str, typer.Argument(help="module.method; a module alone lists its methods.")],
-    arguments: Annotated[list[str] | None, typer.Argument(help="name=value, or values in order.")] = None,
+    target: Annotated[
+        str, typer.Argument(metavar="MODULE.METHOD", help="What to call; a module alone lists its methods.")
+    ],
+    arguments: Annotated[
+        list[str] | None, typer.Argument(metavar="NAME=VALUE", help="Its parameters; values alone go in order.")
+    ] = None,
     state: StateOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -158,7 +176,7 @@ def start(modules: Modules, state: StateOption = None) -> None:
     _switch("start", modules, state)
 
 
-@app.command()
+@app.command(short_help="Stop modules of the running site.")
 def stop(modules: Modules, state: StateOption = None) -> None:
     """Stop modules of the running site: what they do is switched off.
 
@@ -167,7 +185,7 @@ def stop(modules: Modules, state: StateOption = None) -> None:
     _switch("stop", modules, state)
 
 
-@app.command()
+@app.command(short_help="Stop modules and start them anew.")
 def restart(modules: Modules, state: StateOption = None) -> None:
     """Stop modules of the running site and start them anew.
 
@@ -180,19 +198,24 @@ def _switch(action: str, modules: list[str], state: Path | None) -> None:
     from pytel.cli.client import SiteClient, find_socket
 
     with SiteClient(find_socket(state)) as client:
+        runs = {row["address"] for row in client.call("site.list_modules") if row["status"]}
         for module in modules:
             client.call(f"site.{action}_module", {"address": module})
-            typer.echo(f"{module}: {'stopped' if action == 'stop' else f'{action}ed'}")
+            did = {"start": "runs already" if module in runs else "started", "restart": "restarted"}
+            did["stop"] = "stopped" if module in runs else "does not run"
+            typer.echo(f"{module}: {did[action]}")
 
 
-@app.command()
+@app.command(short_help="Run a simulated observatory through a night.")
 def demo(
     headless: Annotated[bool, typer.Option("--headless", help="Plain lines instead of the live display.")] = False,
     virtual: Annotated[bool, typer.Option("--virtual", help="On the virtual clock: a night in seconds.")] = False,
-    nights: Annotated[int, typer.Option(min=1, max=366, help="How many nights.")] = 1,
-    seed: Annotated[int, typer.Option(min=0, help="Weather, noise and faults follow from it.")] = 1,
-    rate: Annotated[float, typer.Option(min=0.1, max=1000.0, help="How many times faster than real time.")] = 60.0,
-    out: Annotated[Path, typer.Option(help="Where everything is written.")] = Path("demo-night"),
+    nights: Annotated[int, typer.Option(metavar="N", min=1, max=366, help="How many nights.")] = 1,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Weather, noise and faults follow from it.")] = 1,
+    rate: Annotated[
+        float, typer.Option(metavar="X", min=0.1, max=1000.0, help="How many times faster than real time.")
+    ] = 60.0,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where everything is written.")] = Path("demo-night"),
     compress: Annotated[bool, typer.Option("--compress", help="Write Rice-compressed .fits.fz files.")] = False,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Throw away what an earlier demonstration left there.")
@@ -222,11 +245,12 @@ def demo(
         raise typer.Exit(1)
 
 
-@app.command()
+@app.command(short_help="Simulate nights with random faults and check them.")
 def nights(
-    count: Annotated[int, typer.Option(min=1, help="How many nights.")] = 20,
+    count: Annotated[int, typer.Option(metavar="N", min=1, help="How many nights.")] = 20,
     seed: Annotated[
-        int | None, typer.Option(min=0, help="Of the first night; each further one has the next (default: fresh).")
+        int | None,
+        typer.Option(metavar="N", min=0, help="Of the first night; each further one has the next (default: fresh)."),
     ] = None,
     faults: Annotated[bool, typer.Option("--faults/--no-faults", help="Inject random faults.")] = True,
 ) -> None:

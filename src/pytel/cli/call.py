@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from pytel.base.errors import InvalidParams, MethodNotFound, PytelError
+from pytel.base.errors import ControlHeld, InvalidParams, MethodNotFound, ModuleNotFound, PytelError
 from pytel.base.units import parse_quantity
 from pytel.bus.control_socket import split_method
 from pytel.cli.client import SiteClient, find_socket
@@ -33,17 +33,30 @@ def call_method(state: Path | None, target: str, arguments: list[str], json_want
         if target in addresses:
             _list_methods(client.call(f"{target}.rpc.discover"), json_wanted)
             return
-        address, name = split_method(target if "." in target else f"{target}.")
+        if "." not in target:
+            raise ModuleNotFound(f"there is no module {target!r}; {nearest(target, addresses)}")
+        address, name = split_method(target)
         if str(address) not in addresses:
-            raise MethodNotFound(f"there is no module {str(address)!r}; {nearest(str(address), addresses)}")
+            raise ModuleNotFound(f"there is no module {str(address)!r}; {nearest(str(address), addresses)}")
         document = client.call(f"{address}.rpc.discover")
         method = _find(document, str(address), name)
         params = parse_arguments(method, arguments, document.get("components", {}).get("schemas", {}))
-        reply = client.call(target, params)
+        reply = _ask(client, target, params)
         if method and method["x-pytel"]["long"]:
             reply = _follow(client, str(address), name, reply)
     if reply is not None or json_wanted:
         typer.echo(reply if isinstance(reply, str) and not json_wanted else as_json(reply))
+
+
+def _ask(client: SiteClient, target: str, params: Any) -> Any:
+    """Call; whoever is refused because another one has control, hears how to get it."""
+    try:
+        return client.call(target, params)
+    except ControlHeld as error:
+        holder = str(error.data.get("holder") or "")
+        if not holder or "/" in holder:  # a person has it
+            raise
+        raise ControlHeld(f"{error.message}; 'pytel stop {holder}' takes it away", **error.data) from error
 
 
 def _find(document: Mapping[str, Any], address: str, name: str) -> dict[str, Any] | None:
@@ -77,7 +90,7 @@ def parse_arguments(
             raise InvalidParams(f"there is no parameter {name!r}; {nearest(name, described)}")
         if name in named:
             raise InvalidParams(f"{name} is given twice")
-        named[name] = parse_value(text, described.get(name, {}), schemas)
+        named[name] = _parse_named(name, text, described.get(name, {}), schemas)
     return named
 
 
@@ -94,6 +107,13 @@ def parse_value(text: str, schema: Mapping[str, Any], schemas: Mapping[str, Any]
         if unit is not None:
             return parse_quantity(text, unit)
         return text
+
+
+def _parse_named(name: str, text: str, schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> Any:
+    try:
+        return parse_value(text, schema, schemas)
+    except InvalidParams as error:
+        raise InvalidParams(f"{name}: {error.message}") from error
 
 
 def _kinds(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> set[str]:

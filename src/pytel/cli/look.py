@@ -11,7 +11,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from pytel.base.errors import ModuleNotFound
+from pytel.base.errors import ModuleNotFound, NotFound
 from pytel.bus.contract import Topic
 from pytel.cli.client import SiteClient, find_socket
 from pytel.cli.screen import as_json, clock_time, console, shown, status_text
@@ -101,9 +101,12 @@ def watch_news(state: Path | None, topics: list[str] | None, json_wanted: bool) 
     before: dict[tuple[str, str], dict[str, Any]] = {}
     try:
         with SiteClient(find_socket(state)) as client:
+            _refuse_unpublished(client, topics or [])
             for told in client.news(topics):
                 if json_wanted:
                     typer.echo(json.dumps(told, ensure_ascii=False))
+                elif told["kind"] == "state" and out.is_terminal:  # one line each: there are many
+                    out.print(_line(told, before), no_wrap=True, overflow="ellipsis")
                 elif told["kind"] in ("state", "event"):
                     out.print(_line(told, before), soft_wrap=True)
                 else:
@@ -111,6 +114,16 @@ def watch_news(state: Path | None, topics: list[str] | None, json_wanted: bool) 
     except KeyboardInterrupt:
         return
     typer.echo("the site has stopped", err=True)
+
+
+def _refuse_unpublished(client: SiteClient, topics: list[str]) -> None:
+    """Raise `NotFound` for what no module publishes: it would be waited for in vain."""
+    described = client.call("rpc.discover").values() if topics else ()
+    known = {topic for document in described for topic in document.get("x-pytel", {}).get("publishes", {})}
+    names = {Topic.parse(topic).name for topic in known}
+    for topic in topics:
+        if topic not in known | names:
+            raise NotFound(f"nobody here publishes {topic!r}; {nearest(topic, names)}")
 
 
 def _line(told: Mapping[str, Any], before: dict[tuple[str, str], dict[str, Any]]) -> Text:

@@ -14,7 +14,9 @@ import msgspec
 from pytel.base.errors import InternalError, InvalidParams, LimitExceeded
 from pytel.base.units import Seconds
 from pytel.bus.contract import Builtin, Role
+from pytel.module.faults import Lines
 from pytel.module.jobs import DirectJob, Job
+from pytel.module.struct_check import check_struct
 
 S = TypeVar("S")
 P = ParamSpec("P")
@@ -140,8 +142,13 @@ class Method(msgspec.Struct, frozen=True, kw_only=True):
         try:
             parsed = msgspec.convert(params, self.params)
         except msgspec.ValidationError as error:
-            raise InvalidParams(f"{self.name}: {error}") from error
+            raise InvalidParams(f"{self.name}: {self._faults(params) or error}") from error
         return {name: getattr(parsed, name) for name in names}
+
+    def _faults(self, params: Mapping[str, Builtin]) -> str:
+        """All that is wrong with parameters, in words for people."""
+        faults = check_struct(params, self.params, Lines(self.name), (self.name,))
+        return "; ".join(fault.message for fault in faults)
 
 
 def method_of(name: str, function: Callable[..., Any], interface: str, options: RpcOptions) -> Method:

@@ -38,7 +38,7 @@ class LiveDisplay:
         wide = options.max_width >= 110
         layout = Layout()
         layout.split_column(
-            Layout(self._header(), size=1),
+            Layout(self._header(wide), size=1),
             Layout(self._observer(), size=4),
             Layout(name="middle", size=12 if height >= 30 else 11),
             Layout(self._story(height - 19 if height >= 30 else height - 18), name="story"),
@@ -48,16 +48,17 @@ class LiveDisplay:
         )
         yield layout
 
-    def _header(self) -> Text:
+    def _header(self, wide: bool) -> Text:
         now = clock.now()
         altitude = self._sun_altitude()
         rate = clock.current().rate
+        gap, speed = "   " if wide else "  ", f"{rate:g}x"
         parts: list[str | tuple[str, str]] = [
             (f" {self._site.capitalize()} ", "bold reverse"),
-            f"  {now:%Y-%m-%d} ",
+            f"{gap}{now:%Y-%m-%d} ",
             (f"{now:%H:%M:%S} UTC", "bold"),
-            f"   Sun {altitude:+.1f}° {_sky_word(altitude)}",
-            (f"   {self._nights}" + (f", {rate:g}x" if rate != 1 else ""), "dim"),
+            f"{gap}Sun {altitude:+.1f}° {_sky_word(altitude)}",
+            (f"{gap}{speed}" + (f", {self._nights}" if wide else ""), "dim"),
         ]
         return Text.assemble(*parts, no_wrap=True, overflow="ellipsis")
 
@@ -145,7 +146,7 @@ class LiveDisplay:
         if state.get("status") not in ("exposing", "reading") or progress is None:
             return Text("")
         left = state.get("remaining")
-        return _bar_line("" if left is None else f"{left:.0f} s left", progress)
+        return _bar_line("" if left is None else f"{left:.0f} s left", progress, 12)
 
     def _filter(self) -> Text:
         state = self.view.state("FilterWheel")
@@ -203,11 +204,11 @@ def _panel(content: Any, title: str, subtitle: str | None = None) -> Panel:
     )
 
 
-def _bar_line(text: str, fraction: float) -> Table:
+def _bar_line(text: str, fraction: float, width: int = 16) -> Table:
     grid = Table.grid(padding=(0, 1))
-    grid.add_column(width=16)
+    grid.add_column(width=width)
     grid.add_column(no_wrap=True)
-    grid.add_row(ProgressBar(total=1.0, completed=fraction, width=16), Text(text, "dim"))
+    grid.add_row(ProgressBar(total=1.0, completed=fraction, width=width), Text(text, "dim"))
     return grid
 
 

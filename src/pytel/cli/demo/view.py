@@ -134,5 +134,5 @@ def observer_words(data: Mapping[str, Any]) -> str:
     if data.get("until") and status.startswith("waiting"):
         text += f" until {clock_time(data['until'])[:5]}"
     if data.get("message"):
-        text += f": {data['message']}"
+        text += f": {str(data['message']).removeprefix('unsafe: ')}"
     return text if text.endswith(".") else f"{text}."
