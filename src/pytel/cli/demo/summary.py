@@ -12,7 +12,7 @@ def summary(reports: Sequence[Mapping[str, Any]]) -> Table:
     """A line for each night report."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("night", no_wrap=True)
-    for heading in ("frames", "open shutter", "clear dark", "share", "tasks done", "lost", "errors"):
+    for heading in ("frames", "open shutter", "clear dark", "share", "tasks", "lost", "errors"):
         table.add_column(heading, justify="right", no_wrap=True)
     for report in reports:
         done = sum(task["status"] == "done" for task in report["tasks"])
