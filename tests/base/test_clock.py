@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import time
 from datetime import UTC, datetime
 
@@ -112,3 +114,31 @@ async def test_a_scaled_clock_runs_faster() -> None:
 def test_a_clock_needs_a_positive_rate(rate: float) -> None:
     with pytest.raises(ValueError, match="rate"):
         clock.ScaledClock(0.0, 0.0, rate)
+
+
+def test_what_still_runs_at_the_end_of_a_night_ends_by_its_clock() -> None:
+    code = """
+import asyncio
+from pytel.base import clock, virtual
+async def lasting():
+    try:
+        await clock.sleep(1e6)
+    finally:
+        print(clock.time())
+async def main():
+    global task
+    task = asyncio.create_task(lasting())
+    await clock.sleep(10)
+virtual.run(main(), start=1000.0)
+"""
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert float(told.stdout) == 1010.0
+
+
+async def test_sleep_until_sees_a_clock_that_was_set_forward(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clock, "_LONGEST_SLEEP", 0.02)
+    scaled = clock.ScaledClock(site_epoch=1e9, real_epoch=time.time(), rate=1.0)
+    with clock.using(scaled):
+        asyncio.get_running_loop().call_later(0.01, setattr, scaled, "real_epoch", scaled.real_epoch - 3600)
+        async with asyncio.timeout(2):
+            await clock.sleep_until(1e9 + 1800)

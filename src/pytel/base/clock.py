@@ -27,6 +27,8 @@ class Clock(ABC):
 
     rate: float = 1.0
     """Seconds of site time in a second of the event loop's time."""
+    may_be_set: bool = True
+    """Whether somebody may set it forward or back while we sleep."""
 
     @abstractmethod
     def time(self) -> float:
@@ -66,6 +68,8 @@ class ScaledClock(Clock):
 class VirtualClock(Clock):
     """Site time is the time of a `VirtualEventLoop`, which jumps from timer to timer."""
 
+    may_be_set = False
+
     def __init__(self, loop: asyncio.AbstractEventLoop, epoch: float) -> None:
         self._loop = loop
         self._offset = epoch - loop.time()
@@ -80,6 +84,8 @@ class VirtualClock(Clock):
 
 
 _current: Clock = RealClock()
+_LONGEST_SLEEP = 30.0
+"""Real seconds after which `sleep_until` looks at the clock again."""
 
 
 def current() -> Clock:
@@ -127,9 +133,10 @@ async def sleep(seconds: Seconds) -> None:
 async def sleep_until(when: float | datetime) -> None:
     """Sleep until a site time (Unix seconds or aware datetime); at once when it has passed."""
     target = when.timestamp() if isinstance(when, datetime) else when
-    # A scaled clock follows the wall clock, which may be corrected while we sleep.
+    # Site time follows the wall clock, which may be set forward or back while we sleep.
+    longest = _LONGEST_SLEEP * _current.rate if _current.may_be_set else math.inf
     while (left := target - time()) > 1e-6:
-        await sleep(left)
+        await sleep(min(left, longest))
 
 
 def deadline(seconds: Seconds | None) -> asyncio.Timeout:

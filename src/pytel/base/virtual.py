@@ -137,4 +137,7 @@ def run(main: Coroutine[Any, Any, T], *, start: datetime | float, seed: int = 0)
     with asyncio.Runner(loop_factory=VirtualEventLoop) as runner:
         virtual = clock.VirtualClock(runner.get_loop(), epoch)
         with clock.using(virtual), ids.seeded(seed):
-            return runner.run(main)
+            try:
+                return runner.run(main)
+            finally:
+                runner.close()  # what still runs is ended by the same clock

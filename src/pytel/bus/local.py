@@ -39,6 +39,8 @@ class LocalHub:
     def __init__(self) -> None:
         self.members: dict[Address, LocalBus] = {}
         self.running = True
+        self._routes: dict[Topic, tuple[_Listener, ...]] = {}
+        self._present: list[Peer] | None = None
 
     def bus(self, address: Address, role: Role = Role.MODULE, *, is_proxy: bool = False) -> LocalBus:
         """Make a connection for one module; the hub vouches for its address and role."""
@@ -65,27 +67,62 @@ class LocalHub:
             for other in list(self.members.values()):
                 other.told_of_peer(member.peer, present)
 
+    def join(self, member: LocalBus) -> None:
+        """Take a module in. Raises `Conflict` when its address is taken."""
+        if member.address in self.members:
+            raise Conflict(f"a module called {member.address} is on the bus already; stop it or choose another name")
+        self.members[member.address] = member
+        self._present = None
+        self.reroute()
+        self.announce(member, True)
+
+    def peers(self) -> list[Peer]:
+        """The modules present now, sorted by address."""
+        if self._present is None:
+            self._present = [self.members[address].peer for address in sorted(self.members, key=str)]
+        return list(self._present) if self.running else []
+
+    def reroute(self) -> None:
+        """Somebody listens who did not, or no longer does."""
+        self._routes.clear()
+
     def deliver(self, publication: Publication) -> None:
         """Hand a publication to whoever listens."""
-        if self.running:
-            for member in list(self.members.values()):
-                member.receive(publication)
+        if not self.running:
+            return
+        topic = publication.topic
+        if topic not in self._routes:
+            self._routes[topic] = tuple(
+                listener for member in self.members.values() for listener in member.listeners_to(topic)
+            )
+        for listener in self._routes[topic]:
+            listener.receive(publication)
 
     def drop(self, member: LocalBus) -> None:
         """Take a module out, whether it closed or crashed."""
         if self.members.get(member.address) is member:
             del self.members[member.address]
+            self._present = None
+            self.reroute()
             member.lose_link()
             self.announce(member, False)
 
 
-class _Cancellable:
-    def __init__(self, entries: list[Any], entry: Any) -> None:
-        self._entries, self._entry = entries, entry
+class _Watching:
+    def __init__(self, watchers: list[PeerWatcher], watcher: PeerWatcher) -> None:
+        self._watchers, self._watcher = watchers, watcher
 
     def cancel(self) -> None:
-        if self._entry in self._entries:
-            self._entries.remove(self._entry)
+        if self._watcher in self._watchers:
+            self._watchers.remove(self._watcher)
+
+
+class _Listening:
+    def __init__(self, bus: LocalBus, listener: _Listener) -> None:
+        self._bus, self._listener = bus, listener
+
+    def cancel(self) -> None:
+        self._bus.unsubscribe(self._listener)
 
 
 class _Listener:
@@ -93,20 +130,21 @@ class _Listener:
 
     def __init__(self, topic: Topic | None, receiver: Receiver) -> None:
         self.topic, self.receiver = topic, receiver
-        self._heard: dict[tuple[Address, Topic], tuple[str, int]] = {}
+        self.listens = True
+        self._heard: dict[Address, dict[Topic, tuple[str, int]]] = {}
 
     def receive(self, publication: Publication) -> None:
-        if self.topic is not None and publication.topic != self.topic:
+        if not self.listens:
             return
-        key = (publication.publisher, publication.topic)
-        boot, seq = self._heard.get(key, ("", 0))
+        heard = self._heard.setdefault(publication.publisher, {})
+        boot, seq = heard.get(publication.topic, ("", 0))
         if boot == publication.boot and publication.seq <= seq:
             return
-        self._heard[key] = (publication.boot, publication.seq)
+        heard[publication.topic] = (publication.boot, publication.seq)
         self.receiver(publication)
 
     def forget(self, publisher: Address) -> None:
-        self._heard = {key: value for key, value in self._heard.items() if key[0] != publisher}
+        self._heard.pop(publisher, None)
 
 
 class LocalBus(Bus):
@@ -134,11 +172,9 @@ class LocalBus(Bus):
 
     async def open(self, endpoint: Endpoint, card: Card) -> None:
         """Connect, appear to the others, and serve calls. Raises `Conflict` when the address is taken."""
-        if self.address in self._hub.members:
-            raise Conflict(f"a module called {self.address} is on the bus already; stop it or choose another name")
-        self._endpoint, self._card = endpoint, card
-        self._hub.members[self.address] = self
-        self._hub.announce(self, True)
+        if self.address not in self._hub.members:
+            self._endpoint, self._card = endpoint, card
+        self._hub.join(self)
 
     async def close(self) -> None:
         """Disappear and disconnect."""
@@ -149,7 +185,8 @@ class LocalBus(Bus):
     def drop(self) -> None:
         """Vanish at once, as a killed process does."""
         self._hub.drop(self)
-        self._listeners.clear()
+        for listener in list(self._listeners):
+            self.unsubscribe(listener)
         self._watchers.clear()
         for task in list(self._serving):
             task.cancel()
@@ -202,6 +239,8 @@ class LocalBus(Bus):
 
     def _served(self, task: asyncio.Task[None]) -> None:
         _fail(self._serving.pop(task), ConnectionLost(f"{self.address} left while it was called"))
+        if not task.cancelled():
+            task.exception()  # told to the caller in the line above
 
     async def _execute(self, call: Call, answer: asyncio.Future[Builtin]) -> None:
         if self._endpoint is None:
@@ -243,37 +282,43 @@ class LocalBus(Bus):
         for publication in self.last_states():
             self._hub.deliver(publication)
 
-    def last_states(self) -> list[Publication]:
-        """The last value of each of this module's states."""
-        return list(self._states.values())
+    def last_states(self, topic: Topic | None = None) -> list[Publication]:
+        """The last value of each of this module's states, or of one."""
+        if topic is None:
+            return list(self._states.values())
+        return [self._states[topic]] if topic in self._states else []
 
-    def receive(self, publication: Publication) -> None:
-        """Hand a publication to this module's listeners."""
-        for listener in list(self._listeners):
-            listener.receive(publication)
+    def listeners_to(self, topic: Topic) -> list[_Listener]:
+        """This module's listeners to a topic."""
+        return [listener for listener in self._listeners if listener.topic is None or listener.topic == topic]
+
+    def unsubscribe(self, listener: _Listener) -> None:
+        """End a subscription; harmless when it has ended."""
+        listener.listens = False
+        if listener in self._listeners:
+            self._listeners.remove(listener)
+            self._hub.reroute()
 
     def subscribe(self, topic: Topic | None, receiver: Receiver) -> Subscription:
         """Hear one topic (None: all) of every module; last states come at once."""
         listener = _Listener(topic, receiver)
         self._listeners.append(listener)
-        if self._hub.running:
-            for address in sorted(self._hub.members, key=str):
-                for publication in self._hub.members[address].last_states():
-                    listener.receive(publication)
-        return _Cancellable(self._listeners, listener)
+        self._hub.reroute()
+        for peer in self._hub.peers():
+            for publication in self._hub.members[peer.address].last_states(topic):
+                listener.receive(publication)
+        return _Listening(self, listener)
 
     def peers(self) -> list[Peer]:
         """The modules present now, sorted by address."""
-        if not self._hub.running:
-            return []
-        return [self._hub.members[address].peer for address in sorted(self._hub.members, key=str)]
+        return self._hub.peers()
 
     def watch_peers(self, watcher: PeerWatcher) -> Subscription:
         """Hear of modules that come and go; those present are told at once."""
         self._watchers.append(watcher)
         for peer in self.peers():
             watcher(peer, True)
-        return _Cancellable(self._watchers, watcher)
+        return _Watching(self._watchers, watcher)
 
     def told_of_peer(self, peer: Peer, present: bool) -> None:
         """Tell this module's watchers."""

@@ -56,8 +56,8 @@ class Dispatcher:
         self._methods = methods_of(type(module))
         self._exclusive = Exclusive(self._name)
         self.jobs = JobTable(self._exclusive, log)
-        self._own: dict[str, tuple[Role, Callable[[Mapping[str, Any]], Coroutine[Any, Any, Builtin]]]] = {
-            "rpc.discover": (Role.VIEWER, lambda params: _at_once(describe())),
+        self._own: dict[str, tuple[Role, Callable[[Call], Coroutine[Any, Any, Builtin]]]] = {
+            "rpc.discover": (Role.VIEWER, lambda call: _at_once(describe())),
             "job.status": (Role.VIEWER, self._job_status),
             "job.wait": (Role.VIEWER, self._job_wait),
             "job.cancel": (Role.OBSERVER, self._job_cancel),
@@ -81,9 +81,11 @@ class Dispatcher:
         if call.method in self._own:
             role, serve = self._own[call.method]
             self._refuse_role(call, role)
-            return await serve(_named(call))
+            return await serve(call)
         method = self._find(call.method)
         self._refuse_role(call, method.role)
+        if method.options.long and (job := self.jobs.known(call)):  # a retry: whatever changed since, it has begun
+            return {"job": job.id, "eta": job.eta}
         self._refuse_unready(method)
         self._refuse_without_lease(call, method)
         arguments = method.parse(call.params)
@@ -135,19 +137,24 @@ class Dispatcher:
         finally:
             self._exclusive.free(taken)
 
-    async def _job_status(self, params: Mapping[str, Any]) -> Builtin:
-        return self._job(params).report()
+    async def _job_status(self, call: Call) -> Builtin:
+        return self._job(_named(call)).report()
 
-    async def _job_wait(self, params: Mapping[str, Any]) -> Builtin:
+    async def _job_wait(self, call: Call) -> Builtin:
+        params = _named(call)
         timeout = params.get("timeout", 25.0)
         if isinstance(timeout, bool) or not isinstance(timeout, int | float):
             raise InvalidParams("job.wait: timeout must be a number of seconds")
         return (await self.jobs.wait(self._job(params).id, timeout)).report()
 
-    async def _job_cancel(self, params: Mapping[str, Any]) -> Builtin:
-        return (await self.jobs.cancel(self._job(params).id)).report()
+    async def _job_cancel(self, call: Call) -> Builtin:
+        job = self._job(_named(call))
+        if not _of_the_same(call, job.call):
+            self._refuse_role(call, job.method.role)  # another one's: who may not start it may not end it
+            self._refuse_without_lease(call, job.method)
+        return (await self.jobs.cancel(job.id)).report()
 
-    async def _job_list(self, params: Mapping[str, Any]) -> Builtin:
+    async def _job_list(self, call: Call) -> Builtin:
         return [job.report() for job in self.jobs.all()]
 
     def _job(self, params: Mapping[str, Any]) -> RunningJob:
@@ -162,6 +169,12 @@ def _believed(call: Call) -> Call:
     if call.caller.is_proxy or call.caller.role.includes(Role.MODULE):
         return call
     return msgspec.structs.replace(call, origin=Origin(call.caller.address, call.caller.role))
+
+
+def _of_the_same(one: Call, other: Call) -> bool:
+    """Tell whether two calls have one origin or one sender (a proxy sends for many)."""
+    same_sender = one.caller.address == other.caller.address and not one.caller.is_proxy
+    return same_sender or one.origin.name == other.origin.name
 
 
 def _named(call: Call) -> Mapping[str, Any]:

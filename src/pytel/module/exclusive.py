@@ -56,5 +56,6 @@ class Exclusive:
     def free(self, taken: Any) -> None:
         """Give a resource back; harmless for None."""
         if isinstance(taken, Occupation):
-            self._used.pop(taken.resource, None)
+            if self._used.get(taken.resource) is taken:
+                del self._used[taken.resource]
             taken.freed.set()

@@ -13,7 +13,7 @@ from pytel.base.errors import InternalError, PytelError, wrap
 from pytel.bus.address import Address
 from pytel.bus.contract import Bus, Peer, Publication, Subscription, Topic
 from pytel.module.handlers import OnSpec
-from pytel.module.lifecycle import Lifecycle
+from pytel.module.lifecycle import Lifecycle, is_asked_to_end, stray_cancellation
 from pytel.module.messages import State, topic_of
 from pytel.module.rpc import from_builtins
 from pytel.module.scope import Scope
@@ -42,6 +42,7 @@ class Handler:
         self._log = log
         self._queue: deque[Publication] = deque()
         self._arrived = asyncio.Event()
+        self._overflows = False
 
     def put(self, publication: Publication) -> None:
         """Queue what arrived; tells when something had to go."""
@@ -50,7 +51,10 @@ class Handler:
             self._queue = deque(kept)
         elif len(self._queue) >= self.spec.queue:
             lost = self._queue.popleft()
-            # No number in the sentence: one overflow is one alarm, however much is lost.
+            if self._overflows:  # one overflow is one alarm, however much is lost of however many
+                self._queue.append(publication)
+                return
+            self._overflows = True
             error = InternalError(f"{self.name} is too slow: {lost.topic.name} of {lost.publisher} was dropped unheard")
             self._lifecycle.raise_alarm(f"{self.name} queue", error)
         self._queue.append(publication)
@@ -63,6 +67,7 @@ class Handler:
             self._arrived.clear()
             while self._queue:
                 await self._handle(self._queue.popleft())
+            self._overflows = False
             self._lifecycle.clear_alarm(f"{self.name} queue")
 
     async def _handle(self, publication: Publication) -> None:
@@ -72,12 +77,19 @@ class Handler:
                 publication.data, self.spec.kind, f"{publication.topic.name} of {publication.publisher}"
             )
             await self._function(message)
+        except asyncio.CancelledError:
+            if is_asked_to_end():
+                raise
+            self._failed(stray_cancellation(self.name))
         except Exception as error:  # noqa: BLE001 - becomes the module's error state; the module lives on
-            if not isinstance(error, PytelError):
-                self._log.error("%s failed by a fault in the module", self.name, exc_info=error)
-            self._lifecycle.raise_alarm(self.name, wrap(error))
+            self._failed(error)
         else:
             self._lifecycle.clear_alarm(self.name)
+
+    def _failed(self, error: Exception) -> None:
+        if self._lifecycle.raise_alarm(self.name, wrap(error)):
+            fault = None if isinstance(error, PytelError) else error
+            self._log.warning("%s: %s", self.name, wrap(error).message, exc_info=fault)
 
 
 class StateCache:
@@ -115,9 +127,10 @@ class StateCache:
         """The last values of all publishers in scope, by address."""
         topic = self.want(kind)
         found: dict[Address, S] = {}
-        for key in sorted(self._values, key=lambda key: str(key[1])):
-            if key[0] == topic and scope.sees(key[1]) and (value := self._decode(key, kind)) is not None:
-                found[key[1]] = value
+        publishers = [key[1] for key in self._values if key[0] == topic and scope.sees(key[1])]
+        for publisher in sorted(publishers, key=str) if len(publishers) > 1 else publishers:
+            if (value := self._decode((topic, publisher), kind)) is not None:
+                found[publisher] = value
         return found
 
     def _decode(self, key: tuple[Topic, Address], kind: type[S]) -> S | None:

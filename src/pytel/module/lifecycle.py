@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from datetime import datetime
 from enum import StrEnum
 
 from pytel.base import clock, ids
-from pytel.base.errors import PytelError
+from pytel.base.errors import InternalError, PytelError
 from pytel.bus.address import Address
 from pytel.module.messages import ErrorRaised, ErrorReport, Event, ModuleState, State
 
@@ -19,6 +20,17 @@ class Status(StrEnum):
     READY = "ready"
     ERROR = "error"
     CLOSING = "closing"
+
+
+def is_asked_to_end() -> bool:
+    """Whether a `CancelledError` is meant for the present task, and not for something it waited for."""
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
+
+
+def stray_cancellation(what: str) -> PytelError:
+    """The error of something that waited for what another one cancelled."""
+    return InternalError(f"{what} waited for something that was cancelled")
 
 
 class Lifecycle:
@@ -43,6 +55,11 @@ class Lifecycle:
     def serves(self) -> bool:
         """Whether calls are answered: once ready, even with an alarm, until closing."""
         return self._status is Status.READY
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether the module is being stopped, or was."""
+        return self._status is Status.CLOSING
 
     @property
     def healthy(self) -> bool:

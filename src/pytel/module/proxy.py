@@ -71,11 +71,15 @@ class RemoteJob(Job[Any]):
         self._peer = self._link.resolve()
         call_id = ids.new_id()
         patience = _Patience(str(self._peer.address))
+        may_have_begun = False
         while True:
             try:
                 reply = await self._link.call(self._peer, self._method.name, self._params, call_id=call_id)
                 return str(reply["job"])
-            except (ConnectionLost, Timeout) as error:
+            except (ConnectionLost, ModuleNotFound, Timeout) as error:
+                if isinstance(error, ModuleNotFound) and not may_have_begun:
+                    raise
+                may_have_begun = True
                 await patience.pause(error)
 
     async def _ask(self, method: str, **params: Builtin) -> JobReport:
@@ -128,6 +132,8 @@ class RemoteJob(Job[Any]):
                 await self._ask("job.cancel")
         except (PytelError, TimeoutError):
             return  # it is over, or out of reach: then its own deadline ends it
+        finally:
+            self._started.cancel()  # a start that has not got through must not get through later
 
     async def eta(self) -> Seconds | None:
         """Seconds of site time still to go."""

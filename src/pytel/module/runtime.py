@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 from collections.abc import Coroutine, Mapping
 from typing import Any, TypeVar
 
 from pytel.base import clock, ids
-from pytel.base.errors import ConfigError, ModuleNotFound, NotReady, PytelError, wrap
+from pytel.base.errors import Cancelled, ConfigError, ModuleNotFound, NotReady, PytelError, wrap
 from pytel.base.units import Seconds
 from pytel.bus.contract import Builtin, Bus, Call, CallOptions, Card, Origin, Peer
 from pytel.module.config import ModuleConfig
@@ -18,7 +19,7 @@ from pytel.module.handlers import BackgroundSpec, EverySpec, OnSpec, specs_of
 from pytel.module.hearing import Handler, StateCache
 from pytel.module.interface import Interface, interfaces_of, is_interface
 from pytel.module.leases import GroupLease
-from pytel.module.lifecycle import Lifecycle, Status
+from pytel.module.lifecycle import Lifecycle, Status, is_asked_to_end, stray_cancellation
 from pytel.module.messages import Capabilities, Event, State, topic_of
 from pytel.module.module import Module
 from pytel.module.proxy import Link, make_proxy
@@ -64,6 +65,7 @@ class ModuleRuntime:
         self._dispatcher = Dispatcher(self.module, self.lifecycle, self._lease, self.describe, self.log)
         self._handlers = self._make_handlers()
         self._ready = asyncio.Event()
+        self._stopping: asyncio.Task[None] | None = None
 
     def _make_handlers(self) -> list[Handler]:
         return [
@@ -78,21 +80,28 @@ class ModuleRuntime:
         """Appear on the bus and get ready; returns when ready or when it has to wait for its device.
 
         What `on_start` raises is shown as the module's error, and it is tried again in the background, without end.
-        Raises `ConfigError`, which only a person can mend.
+        Raises `ConfigError`, which only a person can mend, and `Cancelled` when the module is stopped meanwhile.
         """
         await self.bus.open(self, Card(interfaces=self._features(), boot=self.lifecycle.boot, primary=self._primary))
         self.lifecycle.tell()
         for handler in self._handlers:
             self._hear(handler)
+        starting = self._keep_own(self._start(), "start")
         try:
-            started = await self._try_start()
+            await asyncio.wait([starting])
+            if not starting.cancelled():
+                starting.result()
         except BaseException:
             await self.stop()
             raise
-        if started:
+        if starting.cancelled():
+            raise Cancelled(f"{self.address} was stopped while it started")
+
+    async def _start(self) -> None:
+        if await self._try_start():
             self._go()
         else:
-            self._keep(self._start_later(), "start")
+            self._keep_own(self._start_later(), "start")
 
     def _features(self) -> tuple[str, ...]:
         return tuple(interface.urn() for interface in interfaces_of(self.kind))
@@ -111,6 +120,11 @@ class ModuleRuntime:
             await self.module.on_start()
         except ConfigError:
             raise
+        except asyncio.CancelledError:
+            if is_asked_to_end():
+                raise
+            self.raise_alarm("start", stray_cancellation("on_start"))
+            return False
         except Exception as error:
             if self.raise_alarm("start", wrap(error)) and not isinstance(error, PytelError):
                 self.log.error("the module cannot start by a fault in it", exc_info=error)
@@ -134,12 +148,12 @@ class ModuleRuntime:
     def _go(self) -> None:
         self.lifecycle.move_to(Status.READY)
         for handler in self._handlers:
-            self._keep(handler.run(), handler.name)
+            self._keep_own(handler.run(), handler.name)
         for name, spec in specs_of(self.kind):
             if isinstance(spec, EverySpec):
-                self._keep(self._repeat(name, spec), name)
+                self._keep_own(self._repeat(name, spec), name)
             elif isinstance(spec, BackgroundSpec):
-                self._keep(self._supervise(name), name)
+                self._keep_own(self._supervise(name), name)
         self._ready.set()
 
     async def until_ready(self) -> None:
@@ -147,20 +161,36 @@ class ModuleRuntime:
         await self._ready.wait()
 
     async def stop(self) -> None:
-        """Leave in good order: end jobs and tasks, let the module say good-bye, disconnect."""
-        if self.lifecycle.status is Status.CLOSING:
-            return
+        """Leave in good order: end jobs and tasks, let the module say good-bye, disconnect.
+
+        Once begun it is carried through, even if the one who asked for it stops waiting.
+        """
+        if self._stopping is None:
+            work = self._stop()
+            name = f"{self.address}.stop"
+            self._stopping = asyncio.create_task(work, name=name, context=contextvars.Context())
+        await asyncio.shield(self._stopping)
+
+    async def _stop(self) -> None:
         self.lifecycle.move_to(Status.CLOSING)
-        await self._dispatcher.jobs.cancel_all()
-        await self._end_tasks()
+        await self._end_work()
         try:
             async with clock.deadline(self.module.stop_deadline):
                 await self.module.on_stop()
+        except asyncio.CancelledError:
+            if is_asked_to_end():
+                raise
+            self.log.error("the module did not stop cleanly: %s", stray_cancellation("on_stop").message)
         except Exception as error:
             self.log.error("the module did not stop cleanly: %s", wrap(error).message, exc_info=error)
         await self._end_tasks()
         self.states.close()
         await self.bus.close()
+        await self._end_work()  # what calls have begun meanwhile
+
+    async def _end_work(self) -> None:
+        await self._dispatcher.jobs.cancel_all(self.module.stop_deadline)
+        await self._end_tasks()
 
     async def crash(self) -> None:
         """End as `kill -9` does: nobody is told, nothing is tidied up (for tests)."""
@@ -180,9 +210,16 @@ class ModuleRuntime:
         for task in tasks:
             task.cancel()
         if tasks:
-            await asyncio.wait(tasks)
+            await asyncio.wait(tasks, timeout=self.module.stop_deadline / clock.current().rate)
+        for task in tasks:
+            if not task.done():
+                self.log.error("%s does not end; the module stops without it", task.get_name())
 
     # tasks
+
+    def _keep_own(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        """Run what the module does by itself: in nobody's name, whoever asked for its start."""
+        return contextvars.Context().run(self._keep, work, name)
 
     def _keep(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         task = asyncio.create_task(work, name=f"{self.address}.{name}")
@@ -201,19 +238,30 @@ class ModuleRuntime:
                 self.log.error("%s failed", label, exc_info=error)
                 self.raise_alarm(label, wrap(error))
 
-        return self._keep(run(), label)
+        task = self._keep(run(), label)
+        task.add_done_callback(lambda _: work.close())  # one that was cancelled before it began never ran
+        return task
 
     async def _repeat(self, name: str, spec: EverySpec) -> None:
         function = getattr(self.module, name)
-        period = float(getattr(self.config, spec.period) if isinstance(spec.period, str) else spec.period)
+        period = self._period(spec)
         while True:
             begun = clock.time()
             await self._attempt(name, function)
-            await clock.sleep(max(period - (clock.time() - begun), 0.001))
+            # Never longer than the period: the wall clock may have been set back meanwhile.
+            await clock.sleep(min(period, max(period - (clock.time() - begun), 0.001)))
+
+    def _period(self, spec: EverySpec) -> float:
+        return float(getattr(self.config, spec.period) if isinstance(spec.period, str) else spec.period)
 
     async def _attempt(self, name: str, function: Any) -> bool:
         try:
             await function()
+        except asyncio.CancelledError:
+            if is_asked_to_end():
+                raise
+            self.raise_alarm(name, stray_cancellation(name))
+            return False
         except Exception as error:
             if self.raise_alarm(name, wrap(error)) and not isinstance(error, PytelError):
                 self.log.error("%s failed by a fault in the module", name, exc_info=error)
@@ -291,6 +339,8 @@ class ModuleRuntime:
         if key not in self._capabilities:
             options = CallOptions(timeout=CALL_TIMEOUT, origin=self.origin())
             document = await self.bus.call(peer.address, "rpc.discover", {}, options)
+            for old in [known for known in self._capabilities if known[0] == key[0]]:
+                del self._capabilities[old]
             self._capabilities[key] = document["x-pytel"]["capabilities"]
         capabilities = self._capabilities[key]
         if kind.__name__ not in capabilities:

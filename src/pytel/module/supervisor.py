@@ -100,8 +100,11 @@ class Supervisor:
             self._log.error("%s cannot start: %s", spec.address, wrap(error).message, exc_info=_fault(error))
 
     async def _start(self, spec: ModuleSpec) -> None:
-        if spec.address in self._running:
+        running = self._running.get(spec.address)
+        if running is not None and not running.lifecycle.is_closing:
             return
+        if running is not None:
+            await self._stop(spec.address, running)
         runtime = ModuleRuntime(
             spec.kind,
             config=spec.config,
@@ -114,8 +117,16 @@ class Supervisor:
         try:
             await runtime.start()
         except BaseException:
-            self._running.pop(spec.address, None)
+            self._forget(spec.address, runtime)
             raise
+
+    async def _stop(self, address: Address, runtime: ModuleRuntime) -> None:
+        await runtime.stop()
+        self._forget(address, runtime)
+
+    def _forget(self, address: Address, runtime: ModuleRuntime) -> None:
+        if self._running.get(address) is runtime:
+            del self._running[address]
 
     def spec(self, address: str) -> ModuleSpec:
         """Look a module of the site file up. Raises `NotFound`, naming those there are."""
@@ -131,9 +142,9 @@ class Supervisor:
 
     async def stop_module(self, address: str) -> None:
         """Stop a module in good order. Raises `NotFound`."""
-        runtime = self._running.pop(self.spec(address).address, None)
-        if runtime is not None:
-            await runtime.stop()
+        known = self.spec(address).address
+        if (runtime := self._running.get(known)) is not None:
+            await self._stop(known, runtime)
 
     async def restart_module(self, address: str) -> None:
         """Stop a module and start it anew."""
@@ -149,11 +160,16 @@ class Supervisor:
     async def stop(self) -> None:
         """Stop all modules, the last of the site file first."""
         for address in reversed([spec.address for spec in self._specs.values()]):
-            runtime = self._running.pop(address, None)
-            if runtime is not None:
-                await runtime.stop()
+            if (runtime := self._running.get(address)) is not None:
+                await self._stop_reported(runtime)
         if self._desk is not None:
             await self._desk.stop()
+
+    async def _stop_reported(self, runtime: ModuleRuntime) -> None:
+        try:
+            await self._stop(runtime.address, runtime)
+        except Exception:  # noqa: BLE001 - whatever it is, the others are stopped too
+            self._log.exception("%s did not stop; the others do", runtime.address)
 
     def entries(self) -> list[ModuleEntry]:
         """How the modules of the site file fare."""
