@@ -52,10 +52,22 @@ def test_a_missing_sensor_is_bad_unless_its_limit_is_off() -> None:
 
 
 def test_silence_and_a_clock_ahead() -> None:
-    assert judge_age("w", START, START + timedelta(seconds=19), 20) == []
-    (silent,) = judge_age("w", START, START + timedelta(seconds=21), 20)
+    later = START + timedelta(seconds=21)
+    assert judge_age("w", START, START, START + timedelta(seconds=19), 20) == []
+    (silent,) = judge_age("w", START, START, later, 20)
     assert silent.text == "weather station w silent for 21 s"
-    assert judge_age("w", START + timedelta(hours=1), START, 20)
+    assert judge_age("w", START + timedelta(hours=1), START, START, 20)
+
+
+def test_a_clock_a_little_ahead_does_not_hide_silence() -> None:
+    later = START + timedelta(seconds=21)
+    assert judge_age("w", START + timedelta(seconds=15), START, later, 20)
+    assert judge_age("w", START - timedelta(seconds=15), START, START + timedelta(seconds=6), 20)
+
+
+def test_what_is_no_number_is_bad() -> None:
+    assert judge_reading("w", changed(wind_speed=float("nan")), WeatherLimits())
+    assert judge_reading("w", changed(dew_point=float("nan")), WeatherLimits())
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(1, 400)), max_size=60))

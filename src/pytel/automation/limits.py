@@ -50,7 +50,7 @@ def _judge_upper(station: str, weather: WeatherState, limits: WeatherLimits) -> 
             continue
         if value is None:
             yield _missing(station, sensor, name)
-        elif value > limit:
+        elif not value <= limit:
             yield Fault(f"{station}:{sensor}", f"{what} of {value:.1f} {unit} at {station} is over {limit:g} {unit}")
 
 
@@ -63,7 +63,7 @@ def _judge_dew_point(station: str, weather: WeatherState, limits: WeatherLimits)
         yield _missing(station, sensor, "min_dew_point_spread")
         return
     spread = weather.temperature - weather.dew_point
-    if spread < limit:
+    if not spread >= limit:
         text = f"the air at {station} is {spread:.1f} K above its dew point, less than {limit:g} K"
         yield Fault(f"{station}:dew_point", text)
 
@@ -73,9 +73,14 @@ def _missing(station: str, sensor: str, limit: str) -> Fault:
     return Fault(f"{station}:{sensor}:missing", text)
 
 
-def judge_age(station: str, measured: datetime, now: datetime, max_age: Seconds) -> list[Fault]:
-    """Tell whether a station has been silent for too long, or lives in the future."""
+def judge_age(station: str, measured: datetime, heard: datetime, now: datetime, max_age: Seconds) -> list[Fault]:
+    """Tell whether a station has been silent for too long, or lives in the future.
+
+    A reading is as old as it says, but no younger than the time since it was `heard`.
+    """
     age = (now - measured).total_seconds()
+    if age > -max_age:
+        age = max(age, (now - heard).total_seconds())
     if age >= max_age:
         return [Fault(f"{station}:silent", f"weather station {station} silent for {age:.0f} s")]
     if age < -max_age:

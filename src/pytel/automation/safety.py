@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -20,9 +20,6 @@ from pytel.module.config import ModuleConfig
 from pytel.module.handlers import background, on
 from pytel.services import Module
 from pytel.services.timing import patient
-
-_REAL_PATIENCE = 2.0
-"""Real seconds that a station and this monitor have at least, however fast the clock runs."""
 
 _REAL_PATIENCE = 2.0
 """Real seconds that computers may be late on a fast clock before that counts as silence."""
@@ -58,7 +55,7 @@ class WeatherSafetyMonitor(Module, SafetyMonitor):
         names = WeatherLimits.__struct_fields__
         self._limits = WeatherLimits(**{name: getattr(self.config, name) for name in names})
         self._readings: dict[str, WeatherState] = {}
-        self._max_age = patient(self.config.max_age, _REAL_PATIENCE)
+        self._heard: dict[str, datetime] = {}
         self._turned = asyncio.Event()
         self._max_age = patient(self.config.max_age, _REAL_PATIENCE)
         self._declared = await in_thread(_read_declared, self._file)
@@ -69,7 +66,8 @@ class WeatherSafetyMonitor(Module, SafetyMonitor):
     @on(WeatherState, policy="all")
     async def new_weather(self, weather: WeatherState) -> None:
         """Judge at once, in the turn of the reading."""
-        self._readings[str(self.sender())] = weather
+        station = str(self.sender())
+        self._readings[station], self._heard[station] = weather, clock.now()
         self._judge()
         self._turned.set()
 
@@ -114,14 +112,15 @@ class WeatherSafetyMonitor(Module, SafetyMonitor):
         if not self._readings and self.config.require_weather:
             faults.append(Fault("no-weather", "no weather station has spoken yet"))
         for station, weather in sorted(self._readings.items()):
-            faults += judge_age(station, weather.measured, clock.now(), self._max_age)
+            faults += judge_age(station, weather.measured, self._heard[station], clock.now(), self._max_age)
             faults += judge_reading(station, weather, self._limits)
         return faults
 
     def _next_silence(self) -> float:
         """When a station will have been silent for too long, or the verdict may turn good."""
         now = clock.time()
-        turns = [weather.measured.timestamp() + self._max_age for weather in self._readings.values()]
+        spoken = [min(weather.measured, self._heard[station]) for station, weather in self._readings.items()]
+        turns = [when.timestamp() + self._max_age for when in spoken]
         if self._verdict.good_from is not None and not self._verdict.safe:
             turns.append(self._verdict.good_from.timestamp())
         return min((turn for turn in turns if turn > now), default=float("inf"))

@@ -27,7 +27,8 @@ from pytel.module.supervisor import Supervisor
 log = logging.getLogger("pytel.run")
 LONGEST_CLOSING: Seconds = 600.0
 SHORTEST_WAIT = 20.0
-"""Real seconds that a roof gets at least, however fast the clock."""
+"""Real seconds that a roof gets at least, however fast the clock; and for the robot to stop."""
+_AGAIN: Seconds = 5.0
 
 
 class SiteProcess:
@@ -41,11 +42,23 @@ class SiteProcess:
     async def close_down(self) -> None:
         """Stop observing, close the roof and park the telescope, then stop all modules, last of the file first."""
         for address in self._offering(Observer):
-            await self.supervisor.stop_module(address)
-        closing = [self._finish(address, "close") for address in self._offering(Enclosure)]
-        parking = [self._finish(address, "park") for address in self._offering(Telescope)]
-        await asyncio.gather(*closing, *parking)
+            await self._stop_robot(address)
+        closing = [self._close(address) for address in self._offering(Enclosure)]
+        parking = [self._park(address) for address in self._offering(Telescope)]
+        for failure in await asyncio.gather(*closing, *parking, return_exceptions=True):
+            if isinstance(failure, BaseException):
+                log.critical("a fault in closing down", exc_info=failure)
         await self.supervisor.stop()
+
+    async def _stop_robot(self, address: str) -> None:
+        """Stop a robot; one that does not end must not keep the roof from closing."""
+        stopping = asyncio.create_task(self.supervisor.stop_module(address), name=f"stop {address}")
+        done, _ = await asyncio.wait({stopping}, timeout=SHORTEST_WAIT)
+        if not done:
+            stopping.cancel()
+            log.error("%s does not stop; the roof is closed all the same", address)
+        elif not stopping.cancelled() and (error := stopping.exception()) is not None:
+            log.error("%s did not stop in good order", address, exc_info=error)
 
     def _offering(self, interface: type[Interface]) -> list[str]:
         running = self.supervisor.running
@@ -55,18 +68,42 @@ class SiteProcess:
             if spec.address in running and issubclass(spec.kind, interface)
         ]
 
-    async def _finish(self, address: str, method: str) -> None:
+    async def _park(self, address: str) -> None:
+        fault: str | None = "it takes too long"
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_longest()):
+                fault = await self._attempt(address, "park")
+        if fault is not None:
+            log.error("%s did not park: %s", address, fault)
+
+    async def _close(self, address: str) -> None:
+        """Close a roof, as often as it takes: one that hangs may yet be freed by whoever was called."""
+        limit, known = _longest(), None
+        try:
+            async with asyncio.timeout(limit):
+                while (fault := await self._attempt(address, "close")) is not None:
+                    if fault != known:
+                        log.error("%s did not close and is told again: %s", address, fault)
+                    known = fault
+                    await clock.sleep(_AGAIN)
+        except TimeoutError:
+            log.critical("%s did not close within %.0f s: go there", address, limit)
+
+    async def _attempt(self, address: str, method: str) -> str | None:
+        """Have a job done; returns what went wrong."""
         target, options = Address.parse(address), CallOptions(timeout=70.0, origin=Origin("cli/run", Role.ADMIN))
         try:
-            async with asyncio.timeout(max(SHORTEST_WAIT, LONGEST_CLOSING / clock.current().rate)):
-                job = (await self.bus.call(target, method, {}, options))["job"]
-                report: dict[str, object] = {"status": "running"}
-                while report["status"] in ("queued", "running"):
-                    report = await self.bus.call(target, "job.wait", {"job": job, "timeout": 60.0}, options)
-            if report["status"] != "done":
-                log.error("%s did not %s: %s", address, method, report.get("error"))
-        except (PytelError, TimeoutError) as error:
-            log.error("%s did not %s: %s", address, method, error or "it takes too long")
+            job = (await self.bus.call(target, method, {}, options))["job"]
+            report: dict[str, object] = {"status": "running"}
+            while report["status"] in ("queued", "running"):
+                report = await self.bus.call(target, "job.wait", {"job": job, "timeout": 60.0}, options)
+        except PytelError as error:
+            return error.message
+        return None if report["status"] == "done" else str(report.get("error") or report["status"])
+
+
+def _longest() -> float:
+    return max(SHORTEST_WAIT, LONGEST_CLOSING / clock.current().rate)
 
 
 def refuse_unknown(site: SiteFile, only: Sequence[str]) -> None:

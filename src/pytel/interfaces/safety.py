@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Annotated
+
+from msgspec import Meta
 
 from pytel.module import Event, Interface, Role, State, rpc
 
@@ -12,8 +15,8 @@ class SafetyMonitorState(State, frozen=True, kw_only=True):
 
     safe: bool
     reasons: tuple[str, ...] = ()
-    expires: datetime
-    since: datetime
+    expires: Annotated[datetime, Meta(tz=True)]
+    since: Annotated[datetime, Meta(tz=True)]
 
     def verdict(self, now: datetime) -> tuple[bool, tuple[str, ...]]:
         """Safe or not at `now`, with the reasons."""

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Annotated
+
+from msgspec import Meta
 
 from pytel.base.units import (
     Arcsec,
@@ -20,7 +23,7 @@ from pytel.module import Interface, State, rpc
 class WeatherState(State, frozen=True, kw_only=True):
     """One reading of all sensors; None for what the station has not. `measured` is when, in site time."""
 
-    measured: datetime
+    measured: Annotated[datetime, Meta(tz=True)]
     temperature: Celsius | None = None
     humidity: Percent | None = None
     dew_point: Celsius | None = None

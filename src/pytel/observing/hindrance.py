@@ -6,6 +6,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from pytel.base import clock
+from pytel.base.errors import PytelError
 from pytel.interfaces.control import Control, ControlState
 from pytel.interfaces.safety import SafetyMonitorState
 from pytel.services import Module
@@ -28,7 +29,11 @@ class Hindrance(NamedTuple):
 
 def safety_verdict(module: Module) -> tuple[bool, tuple[str, ...]]:
     """Safe or not now, with reasons: every safety monitor in sight must agree, and there must be one."""
-    verdicts = [state.verdict(clock.now()) for state in module.latest_all(SafetyMonitorState).values()]
+    try:
+        states = module.latest_all(SafetyMonitorState)
+    except PytelError as error:
+        return False, (f"a safety monitor cannot be understood: {error.message}",)
+    verdicts = [state.verdict(clock.now()) for state in states.values()]
     if not verdicts:
         return False, ("no safety monitor speaks",)
     return all(safe for safe, _ in verdicts), tuple(reason for _, reasons in verdicts for reason in reasons)
@@ -36,7 +41,10 @@ def safety_verdict(module: Module) -> tuple[bool, tuple[str, ...]]:
 
 def next_expiry(module: Module) -> float:
     """When the next verdict that holds now ends (Unix seconds)."""
-    ends = [state.expires.timestamp() for state in module.latest_all(SafetyMonitorState).values()]
+    try:
+        ends = [state.expires.timestamp() for state in module.latest_all(SafetyMonitorState).values()]
+    except PytelError:
+        ends = []
     return min((end for end in ends if end >= clock.time()), default=clock.time() + 60.0)
 
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from pytel.base import clock
-from pytel.base.errors import DeviceError, ModuleNotFound, PytelError, StorageFull, wrap
+from pytel.base.errors import Busy, DeviceError, ModuleNotFound, PytelError, StorageFull, wrap
 from pytel.interfaces.enclosure import Enclosure
 from pytel.interfaces.notifier import Urgency
 from pytel.interfaces.observer import ObserverStatus
@@ -114,6 +114,11 @@ class NightRun:
         failures = await self._rig.secure()
         for error in failures:
             await self._log.mishap(error)
+        if self._config.require_enclosure and not self._module.has(Enclosure):
+            lost = ModuleNotFound("the enclosure is gone, so nobody sees that it is closed; is its module started?")
+            await self._people.tell(Urgency.CALL, ROOF, lost.message)
+            await self._log.mishap(lost)
+            return False
         if not failures:
             self._people.forget(ROOF)
         elif not self._rig.is_closed and self._module.has(Enclosure):
@@ -196,7 +201,9 @@ class NightRun:
     async def _fail(self, error: PytelError) -> None:
         """Record an error and wait a while before the next try."""
         await self._log.failed(error)
-        if self._log.action == "opening" and isinstance(error, (DeviceError, ModuleNotFound)):
+        if isinstance(error, Busy):
+            self._module.log.info("waiting: %s", error.message)
+        elif self._log.action == "opening" and isinstance(error, (DeviceError, ModuleNotFound)):
             await self._people.tell(Urgency.CALL, ROOF, f"It does not open: {error.message}")
         elif isinstance(error, StorageFull):
             await self._people.tell(Urgency.CALL, "The disk is full", error.message)

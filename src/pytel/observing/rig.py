@@ -41,19 +41,26 @@ class Rig:
         return None if state.status is EnclosureStatus.OPEN else f"the enclosure is {state.status.value}"
 
     @property
+    def _is_closing(self) -> bool:
+        state = self._module.latest(EnclosureState)
+        return state is not None and state.status is EnclosureStatus.CLOSING
+
+    @property
     def is_closed(self) -> bool:
         """Whether the enclosure says that it is closed."""
         state = self._module.latest(EnclosureState)
         return state is not None and state.status is EnclosureStatus.CLOSED
 
     async def open(self) -> None:
-        """Open the enclosure. Raises `Unsafe`, `DeviceError`, `DeviceTimeout`."""
+        """Open the enclosure. Raises `Unsafe`, `DeviceError`, `DeviceTimeout`; `Busy` while it still closes."""
         if self.opening_fault() is None:
             return
         enclosure = self._module.find(Enclosure, deadline=await self._opening_deadline())
         try:
             await enclosure.open()
         except Busy as error:
+            if self._is_closing:
+                raise
             name = str(self._module.address_of(enclosure))
             raise DeviceError(f"{name} cannot be opened now: {error.message}", device=name) from error
 

@@ -11,7 +11,9 @@ The rules, which no driver can switch off:
 - An opening that fails is closed again. An opening whose caller goes away stops where it is; closing never does.
 - It begins to close at each turn to unsafe, also if its sensor says that it is shut; one that is opened by hand while
   it is unsafe closes again. For work at the roof stop the module.
-- A module that stops closes first. STOP of a person stops any motion; if it is unsafe, it closes again at once.
+- A module that stops closes first. STOP of a person stops any motion; if it is unsafe, it closes again at once, and a
+  STOP that comes again within 10 s does not hold it up any more.
+- What cannot be understood counts as unsafe: a verdict that is garbled, and a fault in the guard's own code.
 """
 
 from __future__ import annotations
@@ -30,21 +32,24 @@ from pytel.interfaces.enclosure import (
     EnclosureState,
     EnclosureStatus,
 )
-from pytel.interfaces.notifier import Notifier, Urgency
 from pytel.interfaces.safety import SafetyMonitor, SafetyMonitorState
 from pytel.module import Capabilities, rpc
 from pytel.module.config import ModuleConfig
 from pytel.module.handlers import background, on
 from pytel.services.enclosure_drive import DriveTimes, EnclosureDrive, EnclosureReading, Goal
+from pytel.services.enclosure_incident import ClosingIncident
 from pytel.services.module import Module
 from pytel.services.safety import SafetyWatch, Verdict
 from pytel.services.timing import patient
 
 REPORT_WITHIN: Seconds = 1.7
 """Seconds after the decision to close by which it must be seen to close, or an alarm is raised."""
-CALL_AGAIN: Seconds = 900.0
 _TO_STOP: Seconds = 1.0
 """Seconds that a STOP may take before safety overrides it."""
+_STOP_AGAIN: Seconds = 10.0
+"""Seconds after which a STOP goes before safety once more: a button that sticks must not keep it open."""
+_LONGEST_PAUSE: Seconds = 5.0
+"""The guard looks this often, also if nothing wakes it, as a verdict that cannot be understood does not."""
 _JUST_AFTER = 0.01
 
 
@@ -110,8 +115,8 @@ class BaseEnclosure(Module, Enclosure, ABC):
         self._safety = SafetyWatch(patient(config.safety_expiry, real=2.0))
         self._started = clock.time()
         self._wake = asyncio.Event()
-        self._incident: PytelError | None = None
-        self._called: float | None = None
+        self._incident = ClosingIncident(self)
+        self._stopped = float("-inf")
         self._told: EnclosureState | None = None
         self._verdict: Verdict = (False, ("it has just started",))
 
@@ -125,7 +130,11 @@ class BaseEnclosure(Module, Enclosure, ABC):
         drive: EnclosureDrive | None = getattr(self, "_drive", None)
         if drive is not None and not drive.secured:
             self.log.info("closing before it stops")
-            await drive.close_for_good()
+            try:
+                await drive.close_for_good()
+            except asyncio.CancelledError:
+                self.log.critical("it ends without being closed, and nobody watches it any more: go there")
+                raise
 
     def capabilities(self) -> list[Capabilities]:
         """Tell how fast it is."""
@@ -142,13 +151,19 @@ class BaseEnclosure(Module, Enclosure, ABC):
     @background
     async def guard(self) -> None:
         """Watch over safety; this loop never waits for the hardware and never ends."""
+        known = ""
         while True:
             try:
                 pause = self._judge()
             except Exception as error:
-                self.log.exception("the guard failed by a fault in its code")
+                self._close_blindly(wrap(error))
+                if str(error) != known:
+                    self.log.exception("the guard failed by a fault in its code")
+                known, pause = str(error), 1.0
                 self.raise_alarm("guard", wrap(error))
-                pause = 1.0
+            else:
+                known = ""
+                self.clear_alarm("guard")
             await clock.wait_for_event(self._wake, pause)
             self._wake.clear()
 
@@ -169,26 +184,38 @@ class BaseEnclosure(Module, Enclosure, ABC):
         if not safe and self._must_close(turned=was_safe):
             self._close_by_itself(reasons)
         self._report_late()
-        self._call_again()
+        self._incident.remind()
         self._tell()
         return self._next_judgement(now)
+
+    def _close_blindly(self, error: PytelError) -> None:
+        self._verdict = (False, (f"the guard of {self.address} failed: {error.message}",))
+        if self._drive.goal is not Goal.CLOSED and not self._drive.secured:
+            self._drive.go(Goal.CLOSED, error)
 
     def _weigh(self, now: datetime) -> Verdict:
         try:
             states = self.latest_all(SafetyMonitorState)
         except PytelError as error:
             self.raise_alarm("safety", error)
-        else:
-            self._safety.hear_all({str(address): state for address, state in states.items()}, now)
-            self.clear_alarm("safety")
+            return False, (f"a safety monitor cannot be understood: {error.message}",)
+        self._safety.hear_all({str(address): state for address, state in states.items()}, now)
+        self.clear_alarm("safety")
         return self._safety.verdict(now)
 
     def _must_close(self, turned: bool) -> bool:
         """Tell whether to close now that it is unsafe; at each turn to unsafe even if it is said to be shut."""
         waiting = self._safety.is_unknown and clock.time() < self._started + self.config.startup_grace
-        stopping = self._drive.goal is Goal.STOP and clock.time() < self._drive.goal_since + _TO_STOP
         shut = self._drive.secured and not turned
-        return not (waiting or stopping or shut or self._drive.goal is Goal.CLOSED)
+        return not (waiting or self._may_stop() or shut or self._drive.goal is Goal.CLOSED)
+
+    def _may_stop(self) -> bool:
+        """Tell whether a STOP goes before safety just now."""
+        if self._drive.goal is not Goal.STOP:
+            return False
+        if clock.time() >= self._stopped + _STOP_AGAIN:
+            self._stopped = clock.time()
+        return clock.time() < self._stopped + _TO_STOP
 
     def _close_by_itself(self, reasons: tuple[str, ...]) -> None:
         why = "; ".join(reasons)
@@ -200,17 +227,14 @@ class BaseEnclosure(Module, Enclosure, ABC):
     def _report_late(self) -> None:
         drive = self._drive
         due = clock.time() >= drive.goal_since + patient(REPORT_WITHIN)
-        if drive.goal is Goal.CLOSED and due and not drive.closing_seen and self._incident is None:
+        if drive.goal is Goal.CLOSED and due and not drive.closing_seen and not self._incident:
             if drive.reading.status is EnclosureStatus.CLOSED:
                 return
-            self._begin_incident(
-                DeviceError(
-                    f"{self.address} was told to close and is not seen to close; look at it", device=str(self.address)
-                )
-            )
+            text = f"{self.address} was told to close and is not seen to close; look at it"
+            self._incident.complain(DeviceError(text, device=str(self.address)))
 
     def _next_judgement(self, now: datetime) -> Seconds:
-        waits = [30.0]
+        waits = [_LONGEST_PAUSE]
         if (expiry := self._safety.next_expiry(now)) is not None:
             waits.append(expiry + _JUST_AFTER)
         if self._safety.is_unknown:
@@ -218,7 +242,9 @@ class BaseEnclosure(Module, Enclosure, ABC):
         if self._drive.goal is Goal.CLOSED:
             waits.append(self._drive.goal_since + patient(REPORT_WITHIN) + _JUST_AFTER - clock.time())
         if self._drive.goal is Goal.STOP:
-            waits.append(self._drive.goal_since + _TO_STOP + _JUST_AFTER - clock.time())
+            waits += [
+                since + _TO_STOP + _JUST_AFTER - clock.time() for since in (self._drive.goal_since, self._stopped)
+            ]
         positive = [wait for wait in waits if wait > 0]
         return min(positive)
 
@@ -230,20 +256,20 @@ class BaseEnclosure(Module, Enclosure, ABC):
 
     def drive_failed(self, goal: Goal, error: PytelError) -> None:
         """An attempt failed."""
-        self.log.error("%s failed: %s", goal, error)
+        self._wake.set()
         if goal is Goal.CLOSED:
-            self._begin_incident(error)
-        else:
-            self.raise_alarm("opening" if goal is Goal.OPEN else "stop", error)
+            self._incident.complain(error)
+            return
+        self.log.error("%s failed: %s", goal, error)
+        self.raise_alarm("opening" if goal is Goal.OPEN else "stop", error)
         if goal is Goal.OPEN:
             self.publish(EnclosureClosing(reasons=(f"it did not open: {error}",)))
-        self._wake.set()
 
     def drive_closed(self) -> None:
         """It is shut; an incident is over."""
-        self._incident, self._called = None, None
-        self.clear_alarm("closing")
+        self._incident.end()
         self.clear_alarm("sensor")
+        self.clear_alarm("stop")
         self._wake.set()
 
     def sensor_lies(self, error: PytelError) -> None:
@@ -257,50 +283,31 @@ class BaseEnclosure(Module, Enclosure, ABC):
         else:
             self.raise_alarm("connection", error)
 
-    # people
-
-    def _begin_incident(self, error: PytelError) -> None:
-        self._incident = error
-        self.raise_alarm("closing", error)
-        self._call_again()
-        self._wake.set()
-
-    def _call_again(self) -> None:
-        if self._incident is None:
-            return
-        if self._called is None or clock.time() >= self._called + CALL_AGAIN:
-            self._called = clock.time()
-            self.spawn(self._call_person(self._incident), "call a person")
-
-    async def _call_person(self, error: PytelError) -> None:
-        subject = f"{self.address} does not close"
-        called = False
-        for notifier in self.find_all(Notifier):
-            try:
-                await notifier.notify(Urgency.CALL, subject, error.message)
-                called = True
-            except PytelError as failure:
-                self.log.error("nobody could be called: %s", failure)
-        if not called and self._called is not None:
-            self.log.error("nobody was called, as there is no notifier that works; trying again in a minute")
-            self._called += 60.0 - CALL_AGAIN
-
     # state
 
     def _tell(self) -> None:
         safe, reasons = self._verdict
         reading = self._drive.reading
-        status = EnclosureStatus.ERROR if self._incident is not None else reading.status
+        status = EnclosureStatus.ERROR if self._incident else reading.status
         state = EnclosureState(
             status=status,
             opening=reading.opening,
-            azimuth=self.azimuth(),
+            azimuth=self._azimuth(),
             may_open=safe and self._drive.goal is not Goal.CLOSED,
             reasons=reasons,
         )
         if state != self._told:
             self._told = state
             self.publish(state)
+
+    def _azimuth(self) -> Azimuth | None:
+        try:
+            azimuth = self.azimuth()
+        except Exception as error:  # noqa: BLE001 - a driver that cannot tell where it looks can still close
+            self.raise_alarm("azimuth", wrap(error))
+            return None
+        self.clear_alarm("azimuth")
+        return azimuth
 
     # calls
 
@@ -343,4 +350,5 @@ class BaseEnclosure(Module, Enclosure, ABC):
 
     async def stop(self) -> None:
         """Stop the motion where it is; unless it is safe, it closes again at once."""
+        self.clear_alarm("stop")
         await asyncio.shield(self._drive.go(Goal.STOP, Cancelled(f"{self.address} was stopped")))

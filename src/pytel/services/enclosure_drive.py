@@ -8,16 +8,18 @@ the motor can have moved since: a roof that says it is shut sooner than it can b
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from enum import StrEnum
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 from pytel.base import clock
 from pytel.base.errors import Cancelled, ConnectionLost, DeviceError, DeviceTimeout, PytelError, wrap
 from pytel.base.units import Fraction, Seconds
 from pytel.interfaces.enclosure import EnclosureStatus
-from pytel.services.timing import MARGIN, answered, patient
+from pytel.services.timing import MARGIN, patient
 
+T = TypeVar("T")
 FASTEST = 2.0
 """No enclosure moves this many times faster than configured; a sensor that says so lies."""
 _SLACK = 0.1
@@ -109,7 +111,8 @@ class EnclosureDrive:
         self._result: asyncio.Future[None] | None = None
         self._believed: tuple[float, float] | None = None  # opening, when
         self._distrusted = False
-        self._turned = asyncio.Event()
+        self._turned = asyncio.Event()  # there is another goal than the one under way
+        self._for_good = False
 
     # goals
 
@@ -120,12 +123,23 @@ class EnclosureDrive:
         """
         if goal is self.goal and self._result is not None and not self._result.done():
             return self._result
+        if self._for_good and goal is not Goal.CLOSED:
+            return _failed_future(Cancelled(f"{self._name} is shut down and closes"))
         self._finish(because)
+        if self._for_good:
+            result = self._expect()
+            if self.secured:
+                self._finish()
+            return result
         self._set_goal(goal)
-        self._result = asyncio.get_running_loop().create_future()
-        self._result.add_done_callback(_retrieve)
+        result = self._expect()
         self._turned.set()
         self._watcher.drive_changed()
+        return result
+
+    def _expect(self) -> asyncio.Future[None]:
+        self._result = asyncio.get_running_loop().create_future()
+        self._result.add_done_callback(_retrieve)
         return self._result
 
     def _set_goal(self, goal: Goal) -> None:
@@ -150,7 +164,7 @@ class EnclosureDrive:
             finally:
                 turned.cancel()
                 stroke.cancel()
-                # A driver that does not let go in time is left behind: the next goal does not wait for it.
+                # A stroke that does not let go in time is left behind: the next goal does not wait for it.
                 await asyncio.wait({stroke, turned}, timeout=_LETTING_GO / clock.current().rate)
             await self._survive(stroke)
 
@@ -158,11 +172,16 @@ class EnclosureDrive:
         """Tell of a fault in this code or the watcher's, and go on."""
         if stroke.done() and not stroke.cancelled() and (error := stroke.exception()) is not None:
             await clock.sleep(_POLL)
-            self._watcher.drive_failed(self.goal, wrap(error))
+            try:
+                self._watcher.drive_failed(self.goal, wrap(error))
+            except Exception:
+                logging.getLogger(f"pytel.{self._name}").exception("nobody can be told that the drive failed")
 
     async def close_for_good(self) -> None:
         """Close before the module ends, outside `run()`; tries until it is shut or cancelled."""
         self._finish(Cancelled(f"{self._name} is shut down"))
+        self._for_good = True
+        self._turned.clear()
         self._set_goal(Goal.CLOSED)
         await self._close()
 
@@ -193,6 +212,7 @@ class EnclosureDrive:
             self._failed(Goal.STOP, error)
         self._finish()
         self._set_goal(Goal.REST)
+        self._watcher.drive_changed()
 
     async def _open(self) -> None:
         """Open once. What does not open as it should is closed again."""
@@ -267,24 +287,55 @@ class EnclosureDrive:
         return f"{self._name} does not move to {wanted.value}: it says {reading.status.value}{where}; look at its motor"
 
     async def _command(self, command: Callable[[], Awaitable[None]], what: str) -> None:
+        await self._connect()
+        await self._ask(command, what)
+
+    async def _connect(self) -> None:
         if not self._connected:
-            await answered(self._hardware.connect(), self._times.answer, self._name, "connect")
+            await self._ask(self._hardware.connect, "connect")
             self._connected = True
-        await answered(command(), self._times.answer, self._name, what)
+
+    async def _ask(self, hook: Callable[[], Awaitable[T]], what: str) -> T:
+        """Call a hook of the driver. One that neither answers nor lets itself be cancelled is left behind.
+
+        What comes when there is another goal already does not count: it ends the stroke as a cancellation does.
+        """
+        task = asyncio.create_task(_awaited(hook), name=f"{self._name} {what}")
+        task.add_done_callback(_retrieve)
+        rate = clock.current().rate
+        try:
+            await asyncio.wait({task}, timeout=patient(self._times.answer, real=1.0) / rate)
+        finally:
+            if not task.done():
+                task.cancel()
+                await asyncio.wait({task}, timeout=_LETTING_GO / rate)
+        if self._turned.is_set():
+            raise asyncio.CancelledError
+        if task.done() and not task.cancelled():
+            return self._outcome(task, what)
+        raise DeviceTimeout(
+            f"{self._name} did not {what} within {self._times.answer:.1f} s; check its power and connection",
+            device=self._name,
+        )
+
+    def _outcome(self, task: asyncio.Task[T], what: str) -> T:
+        try:
+            return task.result()
+        except TimeoutError as error:
+            text = f"{self._name} timed out on {what}; check its connection"
+            raise DeviceTimeout(text, device=self._name) from error
 
     async def _look(self) -> EnclosureReading:
         """Read the sensor and weigh what it says."""
         try:
-            if not self._connected:
-                await answered(self._hardware.connect(), self._times.answer, self._name, "connect")
-                self._connected = True
-            said = await answered(self._hardware.read_enclosure(), self._times.answer, self._name, "tell its position")
+            await self._connect()
+            said = await self._ask(self._hardware.read_enclosure, "tell its position")
+            reading = self._weighed(_sane(said, self._name))
         except Exception as error:
             self._note(EnclosureReading(EnclosureStatus.UNKNOWN))
             self._watcher.sensor_answers(wrap(error))
             raise
         self._watcher.sensor_answers(None)
-        reading = self._weighed(said)
         if reading.status is not EnclosureStatus.CLOSED:
             self.secured = False
         self._note(reading)
@@ -351,6 +402,26 @@ class _Progress:
         return now - self._last > self._stall
 
 
-def _retrieve(future: asyncio.Future[None]) -> None:
+async def _awaited(hook: Callable[[], Awaitable[T]]) -> T:
+    return await hook()
+
+
+def _sane(said: EnclosureReading, device: str) -> EnclosureReading:
+    """A reading whose opening is a fraction. Raises `DeviceError` for what cannot be one."""
+    if said.opening is None:
+        return said
+    if not -_SLACK <= said.opening <= 1.0 + _SLACK:
+        raise DeviceError(f"{device} says that it is {said.opening:.0%} open; look at its sensor", device=device)
+    return said._replace(opening=min(1.0, max(0.0, said.opening)))
+
+
+def _failed_future(error: PytelError) -> asyncio.Future[None]:
+    future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    future.add_done_callback(_retrieve)
+    future.set_exception(error)
+    return future
+
+
+def _retrieve(future: asyncio.Future[T]) -> None:
     if not future.cancelled():
         future.exception()  # nobody may be waiting; the watcher was told

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from pytel.base.units import Seconds
 from pytel.interfaces.safety import SafetyMonitorState
@@ -21,13 +22,13 @@ class SafetyWatch:
 
     def __init__(self, longest: Seconds) -> None:
         self._longest = timedelta(seconds=longest)
-        self._heard: dict[str, tuple[SafetyMonitorState, datetime]] = {}
+        self._heard: dict[str, _Heard] = {}
 
     def hear(self, monitor: str, state: SafetyMonitorState, now: datetime) -> None:
         """Note a verdict. One that is shown again unchanged does not last longer for it."""
         known = self._heard.get(monitor)
-        if known is None or known[0] != state:
-            self._heard[monitor] = (state, min(state.expires, now + self._longest))
+        if known is None or known.state != state:
+            self._heard[monitor] = _Heard(state, now - self._longest, min(state.expires, now + self._longest))
 
     def hear_all(self, states: Mapping[str, SafetyMonitorState], now: datetime) -> None:
         """Note the last verdicts of all monitors that are present."""
@@ -44,19 +45,29 @@ class SafetyWatch:
         if self.is_unknown:
             return False, ("no safety monitor was heard",)
         reasons: list[str] = []
-        for monitor, (state, expires) in self._heard.items():
-            reasons.extend(_reasons(monitor, state, expires, now))
+        for monitor, heard in self._heard.items():
+            reasons.extend(_reasons(monitor, heard, now))
         return not reasons, tuple(reasons)
 
     def next_expiry(self, now: datetime) -> Seconds | None:
         """Seconds until the next verdict in force expires; None when none is in force."""
-        left = [(expires - now).total_seconds() for _, expires in self._heard.values() if expires >= now]
+        left = [(heard.expires - now).total_seconds() for heard in self._heard.values() if heard.expires >= now]
         return min(left, default=None)
 
 
-def _reasons(monitor: str, state: SafetyMonitorState, expires: datetime, now: datetime) -> tuple[str, ...]:
-    if now > expires:
-        return (f"{monitor} is silent: its last word expired at {expires:%H:%M:%S} UTC",)
-    if not state.safe:
-        return state.reasons or (f"{monitor} says unsafe and gives no reason",)
+class _Heard(NamedTuple):
+    """A verdict, and the times between which it holds: a clock that is set back makes nothing last longer."""
+
+    state: SafetyMonitorState
+    begins: datetime
+    expires: datetime
+
+
+def _reasons(monitor: str, heard: _Heard, now: datetime) -> tuple[str, ...]:
+    if now > heard.expires:
+        return (f"{monitor} is silent: its last word expired at {heard.expires:%H:%M:%S} UTC",)
+    if now < heard.begins:
+        return (f"{monitor} has not spoken since the clock was set back",)
+    if not heard.state.safe:
+        return heard.state.reasons or (f"{monitor} says unsafe and gives no reason",)
     return ()
