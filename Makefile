@@ -10,13 +10,14 @@ SKY   := $(VENV)/.test-servers
 ARGS  ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast check format bench soak clean
+.PHONY: help setup demo test test-fast check format docs bench soak clean
 
 help:
 	@echo "make demo       a simulated observatory observes a night (ARGS=--help shows how it can be run)"
 	@echo "make test       all tests but the endurance ones; installs astrometry.net when it is missing (Debian)"
 	@echo "make test-fast  the tests that need less than two minutes together"
 	@echo "make check      style, types, imports between the rooms"
+	@echo "make docs       the pages and pictures that follow from the code"
 	@echo "make bench      what the README claims about speed, measured here"
 	@echo "make soak       the endurance tests (hours)"
 	@echo "make setup      only the virtual environment in $(VENV)"
@@ -50,6 +51,11 @@ check: $(READY)
 format: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: $(READY)
+	@$(BIN)/python scripts/write_reference.py
+	@$(BIN)/python -c 'import matplotlib' 2>/dev/null || $(BIN)/python -m pip install --quiet -e '.[docs]'
+	@$(BIN)/python scripts/make_pictures.py
 
 bench: $(READY)
 	@$(BIN)/python -m benchmarks $(ARGS)
