@@ -64,7 +64,6 @@ class World:
         self._lock = threading.RLock()
         self._render_lock = threading.Lock()
         self._renderer = Renderer(config, seed)
-        self._frame: tuple[int, Frame] | None = None
         self._devices = self._assemble(Site(config, location, seed, self._state))
         if kept is None:
             self._begin(time())
@@ -134,12 +133,11 @@ class World:
             device.halt(when, fault.value)
 
     def _pixels(self, exposure: Exposure) -> Frame:
+        """Render a frame; whoever reads it again has the same bytes, and nobody keeps them meanwhile."""
         with self._render_lock:
-            if self._frame is None or self._frame[0] != exposure.number:
-                frame = self._renderer.render(exposure)
-                frame.flags.writeable = False
-                self._frame = (exposure.number, frame)
-            return self._frame[1]
+            frame = self._renderer.render(exposure)
+            frame.flags.writeable = False
+            return frame
 
     def _assemble(self, site: Site) -> dict[str, Device]:
         climate = Climate(site.config.weather, site.location, site.seed)
