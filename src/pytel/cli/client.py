@@ -44,7 +44,7 @@ class SiteClient:
         except (ConnectionRefusedError, FileNotFoundError):
             self._socket.close()
             raise NoSite(
-                f"no site is running in {path.parent}, just an old socket: start one with 'pytel run site.yaml'"
+                f"no site is running in {path.parent}; the last one there was killed: the same command starts it again"
             ) from None
         except OSError as error:
             self._socket.close()

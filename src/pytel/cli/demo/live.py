@@ -52,13 +52,13 @@ class LiveDisplay:
         now = clock.now()
         altitude = self._sun_altitude()
         rate = clock.current().rate
-        gap, speed = "   " if wide else "  ", f"{rate:g}x"
+        gap, speed = "   " if wide else "  ", "" if rate == 1 else f"{rate:g}x"
         parts: list[str | tuple[str, str]] = [
             (f" {self._site.capitalize()} ", "bold reverse"),
             f"{gap}{now:%Y-%m-%d} ",
             (f"{now:%H:%M:%S} UTC", "bold"),
             f"{gap}Sun {altitude:+.1f}° {_sky_word(altitude)}",
-            (f"{gap}{speed}" + (f", {self._nights}" if wide else ""), "dim"),
+            (gap + ", ".join(part for part in (speed, self._nights if wide else "") if part), "dim"),
         ]
         return Text.assemble(*parts, no_wrap=True, overflow="ellipsis")
 
@@ -162,6 +162,7 @@ class LiveDisplay:
         return text
 
     def _images(self, wide: bool, rows: int) -> Panel:
+        kept = self.view.state("ImageArchive").get("images")
         table = Table(box=None, expand=True, pad_edge=False, header_style="dim", padding=(0, 1, 0, 0))
         table.add_column("UTC", no_wrap=True, width=5)
         table.add_column("object", no_wrap=True, overflow="ellipsis", ratio=1)
@@ -179,7 +180,9 @@ class LiveDisplay:
             if wide:
                 cells.append(f"{image['image']['size'] / 1e6:.1f} MB")
             table.add_row(*cells)
-        return _panel(table, f"Images: {self.view.frames.get('object', 0)}")
+        return _panel(
+            table, f"Images: {self.view.frames.get('object', 0)}" + ("" if kept is None else f" ({kept} in the archive)")
+        )
 
     def _story(self, rows: int) -> Panel:
         lines = [
