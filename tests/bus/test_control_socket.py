@@ -119,7 +119,7 @@ async def test_states_and_events_are_told(house: House) -> None:
     news = await line.receive()
     assert news["method"] == "event"
     assert news["params"]["publisher"] == "echo"
-    assert news["params"]["time"] == "1970-01-01T00:00:01.500Z"
+    assert news["params"]["time"] == "1970-01-01T00:00:01.500000Z"
     assert news["params"]["data"] == {"y": 2}
     await line.ask("events.unsubscribe")
 
@@ -193,6 +193,17 @@ async def test_a_client_that_leaves_during_a_call_harms_nobody(house: House) -> 
         await asyncio.sleep(0.01)
     line.writer.close()
     assert "result" in await (await house.line()).ask("echo.say")
+
+
+async def test_a_client_that_does_not_read_its_answers_is_not_asked_on(house: House) -> None:
+    line = await house.line()
+    request = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "echo.say", "params": ["x" * 100_000]}).encode() + b"\n"
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(1):
+            for _ in range(200):
+                await line.send(request)
+    assert len(house.echo.calls) < 100
+    line.writer.transport.abort()
 
 
 async def test_a_path_too_long_for_a_socket_address(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +17,7 @@ from pytel.base.location import Location
 from pytel.bus.address import Address
 from pytel.bus.contract import Call, Card, Origin, Role, current_origin
 from pytel.bus.local import LocalHub
-from pytel.module import Event, Interface, rpc
+from pytel.module import Event, Interface, rpc, watchdog
 from pytel.module.handlers import every, on
 from pytel.module.module import Module
 from pytel.module.runtime import ModuleRuntime
@@ -258,3 +259,17 @@ def test_a_start_that_was_given_up_does_not_get_through_later() -> None:
         await carrier.stop()
 
     run(main())
+
+
+def test_the_watchdog_knows_an_installed_pytel_from_a_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    site_packages = tmp_path / "site-packages"
+    monkeypatch.setattr(watchdog, "_PYTEL", site_packages / "pytel")
+    asleep = compile("def rest(look):\n    return look()", str(site_packages / "pytel" / "dome.py"), "exec")
+    library = compile("def run(work, look):\n    return work(look)", str(site_packages / "starter" / "main.py"), "exec")
+    names: dict[str, Any] = {}
+    exec(asleep, names)
+    exec(library, names)
+    lib_look = compile("def look():\n    return sys._getframe()", str(site_packages / "lib.py"), "exec")
+    names["sys"] = sys
+    exec(lib_look, names)
+    assert watchdog._culprit(names["run"](names["rest"], names["look"])).startswith("rest (")

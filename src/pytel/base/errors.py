@@ -57,6 +57,11 @@ class PytelError(Exception):
         return restored
 
 
+def error_class(name: str) -> type[PytelError] | None:
+    """The class of a stable name, None for a name that this process does not know."""
+    return PytelError._by_name.get(name)  # noqa: SLF001 - the registry of this very file
+
+
 def wrap(error: BaseException) -> PytelError:
     """Give any exception a name for the wire: a programming error becomes `InternalError`."""
     if isinstance(error, PytelError):

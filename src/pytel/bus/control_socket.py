@@ -134,8 +134,10 @@ class ControlSocket:
         try:
             origin = await _origin_of(writer)
             await _Client(self, reader, writer, origin).serve()
-        except (ConnectionError, asyncio.CancelledError):
-            pass  # the client left, or the site stops
+        except ConnectionError:
+            pass  # the client left
+        except asyncio.CancelledError:
+            writer.transport.abort()  # the site stops, whether or not the client ever reads what waits for it
         finally:
             writer.close()
 
@@ -236,17 +238,20 @@ class _Client:
 
     async def _answer(self, received: bytes) -> None:
         try:
+            answer = await self._answered(received)
+            if answer is not None:
+                await self._send(answer)
+        finally:
+            self._room.release()  # only now: who does not read his answers may ask no more
+
+    async def _answered(self, received: bytes) -> Builtin:
+        try:
             message = jsonrpc.parse(received)
             if isinstance(message, list):
-                answer: Builtin = await self._batch(message)
-            else:
-                answer = await self._one(message)
+                return await self._batch(message)
+            return await self._one(message)
         except PytelError as error:
-            answer = jsonrpc.failure(None, error)
-        finally:
-            self._room.release()
-        if answer is not None:
-            await self._send(answer)
+            return jsonrpc.failure(None, error)
 
     async def _batch(self, messages: list[Builtin]) -> Builtin:
         if not 1 <= len(messages) <= jsonrpc.MAX_BATCH:
@@ -377,4 +382,4 @@ def _told(publication: Publication) -> Builtin:
 
 
 def _iso(time: float) -> str:
-    return datetime.fromtimestamp(time, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return datetime.fromtimestamp(time, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

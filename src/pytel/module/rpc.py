@@ -7,6 +7,7 @@ import inspect
 import math
 import typing
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, Concatenate, Literal, ParamSpec, TypeVar, overload
 
 import msgspec
@@ -180,11 +181,10 @@ def method_of(name: str, function: Callable[..., Any], interface: str, options: 
 def to_builtins(value: Any) -> Builtin:
     """Turn structs and plain values into builtins. Raises `InternalError` for NaN and what cannot travel."""
     try:
-        converted = msgspec.to_builtins(value, str_keys=True)
+        converted = msgspec.to_builtins(value, builtin_types=(datetime,), str_keys=True)
     except TypeError as error:
         raise InternalError(f"a {type(value).__name__} cannot travel over a bus: {error}") from error
-    _refuse_nan(converted)
-    return converted
+    return _on_the_wire(converted)
 
 
 def from_builtins(value: Builtin, kind: Any, what: str) -> Any:
@@ -195,16 +195,34 @@ def from_builtins(value: Builtin, kind: Any, what: str) -> Any:
         raise InternalError(f"{what} does not fit its description: {error}") from error
 
 
-def _refuse_nan(value: Builtin) -> None:
-    if isinstance(value, float):
+_ATOMS = frozenset({type(None), bool, int, str})
+
+
+def _on_the_wire(value: Any) -> Builtin:
+    """Write times as every bus does and refuse what is no number; `value` is fresh and changed in place."""
+    kind = type(value)
+    if kind in _ATOMS:
+        return value
+    if kind is float:
         if not math.isfinite(value):
             raise InternalError("NaN and infinities do not travel: send None for what is unknown")
-    elif isinstance(value, dict):
-        for item in value.values():
-            _refuse_nan(item)
-    elif isinstance(value, list):
-        for item in value:
-            _refuse_nan(item)
+        return value
+    if kind is datetime:
+        return _time_on_the_wire(value)
+    if kind is tuple:
+        value = list(value)
+    for key, item in value.items() if kind is dict else enumerate(value):
+        if type(item) not in _ATOMS:
+            value[key] = _on_the_wire(item)
+    return value
+
+
+def _time_on_the_wire(value: datetime) -> str:
+    if value.tzinfo is None:
+        raise InternalError(
+            f"the time {value.isoformat()} has no time zone: times travel as UTC, as clock.now() gives them"
+        )
+    return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def limit(value: float, low: float, high: float, what: str, unit: str) -> float:

@@ -52,7 +52,19 @@ class Scope:
     def _not_found(self, interface: type[Interface], wanted: str | None, group: str | None) -> str:
         where = f" in group {group or self._own.group}" if group or self._own.group else ""
         who = f"no module called {wanted} that offers" if wanted else "no module offers"
-        return f"{who} {interface.__name__} version {interface.version}{where}; is it started?"
+        told = f"{who} {interface.__name__} version {interface.version}{where}"
+        others = self._of_other_versions(interface)
+        return f"{told}, but {' and '.join(others)}: update the older one" if others else f"{told}; is it started?"
+
+    def _of_other_versions(self, interface: type[Interface]) -> list[str]:
+        start = interface.urn().removesuffix(str(interface.version))
+        return [
+            f"{peer.address} offers version {urn.removeprefix(start)}"
+            for peer in self._bus.peers()
+            if self.sees(peer.address)
+            for urn in peer.card.interfaces
+            if urn.startswith(start) and urn != interface.urn()
+        ]
 
 
 def _nearest(found: list[Peer], group: str | None) -> list[Peer]:

@@ -10,9 +10,13 @@ import threading
 import time
 import traceback
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from types import FrameType
 
 Report = Callable[[float, str], None]
+_LOOP = Path(asyncio.__file__).parent
+_STDLIB = _LOOP.parent
+_PYTEL = Path(__file__).parents[1]
 _log = logging.getLogger("pytel.watchdog")
 
 
@@ -55,9 +59,21 @@ def _culprit(frame: FrameType | None) -> str:
     if frame is None:
         return "a place that could not be seen"
     stack = traceback.extract_stack(frame)
-    own = [entry for entry in stack if "asyncio" not in entry.filename and "site-packages" not in entry.filename]
-    entry = own[-1] if own else stack[-1]
+    served = max((index for index, entry in enumerate(stack) if _is_loop(entry.filename)), default=-1)
+    running = stack[served + 1 :] or stack  # what the loop has called, not what has called the loop
+    own = [entry for entry in running if not _is_library(entry.filename)]
+    entry = own[-1] if own else running[-1]
     return f"{entry.name} ({entry.filename}:{entry.lineno}): {entry.line}"
+
+
+def _is_loop(file: str) -> bool:
+    return Path(file).parent == _LOOP
+
+
+def _is_library(file: str) -> bool:
+    """Whether a file is neither pytel's (installed or not) nor the user's."""
+    path = Path(file)
+    return not path.is_relative_to(_PYTEL) and ("site-packages" in path.parts or path.is_relative_to(_STDLIB))
 
 
 def _warn(stalled: float, culprit: str) -> None:
