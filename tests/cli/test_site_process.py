@@ -14,6 +14,7 @@ from pytel.bus.address import Address
 from pytel.bus.contract import CallOptions, Publication
 from pytel.cli.site_process import SiteProcess, refuse_unknown, running_site
 from pytel.devices.simulated.hardware import connect_world
+from pytel.interfaces.weather import WeatherStation
 from pytel.module.sitefile import SiteFile, parse_site
 
 NOON = datetime(2026, 6, 15, 10, 0, tzinfo=UTC)
@@ -64,6 +65,53 @@ def test_the_end_closes_the_roof_and_parks_the_telescope(tmp_path: Path) -> None
     assert "roof closing" in told
     assert told[-1] in ("roof closed", "telescope parked")
     assert {"roof closed", "telescope parked"} <= set(told)
+
+
+async def end_with_a_stuck_roof(here: SiteFile, duration: float | None) -> tuple[float, float]:
+    """How long the end takes, and how far the roof is open after it."""
+    async with running_site(here, door=False) as process:
+        await clock.sleep(60.0)
+        await call(process, "roof", "open")
+        hardware = await connect_world(here.info)
+        await hardware.execute("faults", "inject", device="roof", kind="stuck", start=clock.time(), duration=duration)
+        began = clock.time()
+        await process.close_down()
+        status = await hardware.execute("roof", "status")
+        return clock.time() - began, float(status["fraction"])
+
+
+def test_the_end_waits_for_a_roof_that_hangs(tmp_path: Path) -> None:
+    lasted, opening = virtual.run(end_with_a_stuck_roof(site(tmp_path), 300.0), start=NOON)
+    assert opening == 0.0
+    assert 300.0 < lasted < 400.0
+
+
+def test_the_end_comes_also_if_the_roof_does_not_close(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    lasted, opening = virtual.run(end_with_a_stuck_roof(site(tmp_path), None), start=NOON)
+    assert opening == 1.0
+    assert 600.0 < lasted < 1000.0
+    assert any("go there" in entry.message for entry in caplog.records if entry.levelname == "CRITICAL")
+
+
+def test_a_robot_that_does_not_stop_does_not_keep_the_roof_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = site(tmp_path)
+    monkeypatch.setattr("pytel.cli.site_process.Observer", WeatherStation)
+
+    async def never(_: str) -> None:
+        await clock.sleep(1e9)
+
+    async def leave() -> float:
+        async with running_site(here, door=False) as process:
+            await clock.sleep(60.0)
+            await call(process, "roof", "open")
+            monkeypatch.setattr(process.supervisor, "stop_module", never)
+            hardware = await connect_world(here.info)
+            await process.close_down()
+            return float((await hardware.execute("roof", "status"))["fraction"])
+
+    assert virtual.run(leave(), start=NOON) == 0.0
 
 
 def test_the_hardware_is_there_only_while_the_site_runs(tmp_path: Path) -> None:

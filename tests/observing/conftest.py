@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from pytel.base import clock, ids, virtual
-from pytel.base.errors import Cancelled, NotFound, Unsafe
+from pytel.base.errors import Busy, Cancelled, NotFound, Unsafe
 from pytel.base.location import Location
 from pytel.bus.address import Address
 from pytel.bus.local import LocalHub
@@ -96,6 +96,8 @@ class FakeRoof(Module, Enclosure):
         world.check("open")
         if not world.safe:
             raise Unsafe("rain")
+        if self.status is EnclosureStatus.CLOSING:
+            raise Busy("roof is closing; wait until it is closed", by="itself", method="close", until=None)
         self.show(EnclosureStatus.OPENING)
         await clock.sleep(30)
         self.show(EnclosureStatus.OPEN)

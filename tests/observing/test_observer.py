@@ -11,12 +11,25 @@ import pytest
 
 from pytel.base import clock
 from pytel.base.errors import DeviceError, DeviceTimeout, JobLost, NotReady, StorageFull
+from pytel.bus.contract import Topic
+from pytel.interfaces.enclosure import Enclosure
 from pytel.interfaces.notifier import Urgency
 from pytel.interfaces.observer import ObserverState, ObserverStatus
+from pytel.interfaces.safety import SafetyMonitor
 from pytel.interfaces.tasks import TaskStatus, TaskStore
+from pytel.observing.nightrun import ROOF
 from pytel.observing.observer import RobotObserver
 from pytel.observing.report import NightReport
 from pytel.observing.taskstore import SqlTaskStore
+from pytel.services import Module
+
+
+class FakeMonitor(Module, SafetyMonitor):
+    """Says what cannot be understood."""
+
+    def publish_anything(self, data: Any) -> None:
+        self._runtime.bus.publish(Topic.parse("urn:pytel:state:SafetyMonitor:1"), data, clock.time())
+
 
 Run = Callable[[Callable[[Any], Any]], Any]
 HOUR = 3600.0
@@ -187,6 +200,42 @@ def test_a_roof_that_does_not_close_calls_a_person(site: Run) -> None:
         return notices
 
     assert Urgency.CALL in [urgency for urgency, _ in site(scenario)]
+
+
+def test_a_roof_that_somebody_closes_is_waited_for_and_no_matter_for_a_person(site: Run) -> None:
+    async def scenario(site: Any) -> Any:
+        await begin(site)
+        await clock.sleep(DUSK + 3 * HOUR)
+        await site.runtimes["notifier"].module.find(Enclosure).close()
+        await clock.sleep(300)
+        assert site.world.open_at[-1][1] == "open"
+        return site.world.notices
+
+    assert site(scenario) == []
+
+
+def test_a_roof_that_is_gone_in_bad_weather_calls_a_person(site: Run) -> None:
+    async def scenario(site: Any) -> Any:
+        await begin(site)
+        await clock.sleep(DUSK + 3 * HOUR)
+        await site.crash("roof")
+        site.world.safe = False
+        await clock.sleep(60)
+        return site.world.notices
+
+    assert (Urgency.CALL, ROOF) in site(scenario)
+
+
+def test_a_safety_monitor_that_cannot_be_understood_closes(site: Run) -> None:
+    async def scenario(site: Any) -> Any:
+        await begin(site)
+        await clock.sleep(DUSK + 3 * HOUR)
+        other = await site.start("other", FakeMonitor)
+        other.publish_anything({"safe": "perhaps"})
+        await clock.sleep(120)
+        return site.world.open_at[-1][1]
+
+    assert site(scenario) == "closed"
 
 
 def test_a_full_disk_and_an_archive_that_is_away(site: Run) -> None:

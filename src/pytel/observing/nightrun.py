@@ -201,7 +201,7 @@ class NightRun:
     async def _fail(self, error: PytelError) -> None:
         """Record an error and wait a while before the next try."""
         await self._log.failed(error)
-        if isinstance(error, Busy):
+        if self._log.action == "opening" and isinstance(error, Busy):
             self._module.log.info("waiting: %s", error.message)
         elif self._log.action == "opening" and isinstance(error, (DeviceError, ModuleNotFound)):
             await self._people.tell(Urgency.CALL, ROOF, f"It does not open: {error.message}")
