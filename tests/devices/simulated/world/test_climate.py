@@ -92,3 +92,14 @@ def test_the_sky_is_dark_at_night_and_bright_at_noon() -> None:
     assert lab.status("weather")["sky_brightness"] > 21
     lab.wait(12 * HOUR)
     assert lab.status("weather")["sky_brightness"] < 6
+
+
+def test_the_sky_changes_at_midnight_as_seldom_as_at_any_hour() -> None:
+    chain = climate().chain
+    day = int(MIDNIGHT // DAY)
+
+    changes = [0] * chain.steps
+    before = chain.state(day * chain.steps - 1)
+    for index in range(day * chain.steps, (day + 800) * chain.steps):
+        changes[index % chain.steps] += before != (before := chain.state(index))
+    assert changes[0] / 800 == pytest.approx(fmean(changes) / 800, abs=0.02)

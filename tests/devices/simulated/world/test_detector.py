@@ -177,3 +177,26 @@ async def test_another_process_makes_the_same_bytes(request: pytest.FixtureReque
             timeout=60,
         )
         assert done.stdout.strip() == here, done.stderr
+
+
+def test_the_bias_has_a_structure_that_stays() -> None:
+    lab = bench()
+    whole = mean_of(lab, 30, 0.0, shutter=False)
+    columns = whole.mean(axis=0)
+    assert 0.2 < columns.std() < 1.5
+    part = mean_of(lab, 30, 0.0, shutter=False, x=150, y=0, width=160, height=256).mean(axis=0)
+    assert (part - columns[150:310]).std() < 0.15
+
+
+def test_a_smaller_window_is_read_sooner() -> None:
+    lab = bench()
+    ready = []
+    for window in ({}, {"width": 160, "height": 128}, {"width": 16, "height": 16}):
+        lab("camera", "start", exposure_time=1.0, **window)
+        lab.wait(1.0)
+        seconds = 0.0
+        while lab.status("camera")["phase"] == "reading":
+            lab.wait(0.01)
+            seconds += 0.01
+        ready.append(seconds)
+    assert ready == pytest.approx([3.0, 0.75, 0.3], abs=0.02)

@@ -118,3 +118,12 @@ def test_each_seed_has_a_mount_of_its_own(tmp_path: Path) -> None:
         lab.open()
         misses.append(miss(lab))
     assert misses[0] == misses[2] != misses[1]
+
+
+def test_the_truth_of_a_trailed_frame_is_its_middle(tmp_path: Path) -> None:
+    lab = Lab(small_world(telescope=exact_telescope()), tmp_path)
+    lab.open()
+    lab("mount", "track", enabled=False)
+    start = lab.status("mount")["ra"]
+    lab.expose(60.0)
+    assert lab.truth()[-1]["ra"] == pytest.approx(start + 30.0 * 15.041 / 3600, abs=1e-3)
