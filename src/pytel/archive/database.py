@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -12,49 +11,36 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from pytel.archive.records import ImageFilter, ImageRecord
-from pytel.base.errors import Conflict, NotFound, PytelError, StorageFull
-from pytel.base.files import storage_full_named
+from pytel.base.errors import Conflict, NotFound
+from pytel.services import database
 
 if TYPE_CHECKING:
     from sqlalchemy import Select
-    from sqlalchemy.engine import Engine
     from sqlalchemy.orm import Session
 
     from pytel.archive.tables import Image
-
-_LEAST_FREE = 2**20
 
 
 class Database:
     """Images in SQLite, each committed to disk before `add` returns.
 
-    Use: `with Database(path).open() as images: images.add(record)`. One process writes, any number read.
+    Use: `with Database(path).open() as images: images.add(record)`. The file has one process that owns it.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._engine: Engine | None = None
+        self._database: database.Database | None = None
 
     def open(self) -> Database:
-        """Open or create the file and bring its schema up to date. Raises `StorageFull`."""
-        from pytel.archive.schema import connect, upgrade
-
-        with storage_full_named(self.path), self._translated():
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            engine = connect(self.path)
-            try:
-                upgrade(engine)
-            except BaseException:
-                engine.dispose()
-                raise
-        self._engine = engine
+        """Open or create the file and bring its schema up to date. Raises what `open_database` does."""
+        self._database = database.open_database(self.path, "pytel.archive.migrations.versions")
         return self
 
     def close(self) -> None:
         """Let go of the file; everything is on disk already."""
-        if self._engine is not None:
-            self._engine.dispose()
-            self._engine = None
+        if self._database is not None:
+            self._database.close()
+            self._database = None
 
     def __enter__(self) -> Database:
         return self
@@ -74,7 +60,6 @@ class Database:
             with self._session() as session:
                 if session.get(_image_table(), record.id) is None:
                     session.add(_to_row(record))
-                    session.commit()
                     return True
         except IntegrityError:
             pass  # Somebody else was quicker, or the path is taken: looked at below.
@@ -126,40 +111,14 @@ class Database:
 
     @contextlib.contextmanager
     def _session(self) -> Iterator[Session]:
+        """A session in a transaction, which is on disk when the block is left."""
         from sqlalchemy.orm import Session
 
-        if self._engine is None:
+        if self._database is None:
             raise RuntimeError(f"the database {self.path} is not open")
-        with self._translated(), Session(self._engine) as session:
+        with self._database.transaction() as connection, Session(connection) as session:
             yield session
-
-    @contextlib.contextmanager
-    def _translated(self) -> Iterator[None]:
-        """Give the errors of SQLite their names in pytel."""
-        from sqlalchemy.exc import DBAPIError, IntegrityError
-
-        try:
-            yield
-        except IntegrityError:
-            raise
-        except DBAPIError as error:
-            if self._is_full(error.orig):
-                raise StorageFull(
-                    f"no room left to write {self.path}: free space on its disk", path=str(self.path)
-                ) from error
-            raise DatabaseError(
-                f"the database {self.path} cannot be used: {error.orig}", path=str(self.path)
-            ) from error
-
-    def _is_full(self, error: BaseException | None) -> bool:
-        """Tell a full disk; SQLite calls it an I/O error when its shared index does not fit."""
-        name = getattr(error, "sqlite_errorname", "")
-        no_room = shutil.disk_usage(self.path.parent).free < _LEAST_FREE
-        return name == "SQLITE_FULL" or (name.startswith("SQLITE_IOERR") and no_room)
-
-
-class DatabaseError(PytelError):
-    """The file is no database of images, is damaged, or cannot be reached."""
+            session.flush()
 
 
 def _image_table() -> type[Image]:

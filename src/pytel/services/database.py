@@ -14,19 +14,26 @@ import errno
 import fcntl
 import importlib
 import os
+import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytel.base.errors import Conflict, NotReady, StorageFull
+from pytel.base.errors import Conflict, NotReady, PytelError, StorageFull
+from pytel.base.files import storage_full_named
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
 _BUSY_SECONDS = 5
-migrating = threading.Lock()
+_LEAST_FREE = 2**20
+_migrating = threading.Lock()
 """Held while alembic works, which keeps the running migration in global variables: one database at a time."""
+
+
+class DatabaseError(PytelError):
+    """The file is no database, or is damaged."""
 
 
 class Database:
@@ -41,7 +48,8 @@ class Database:
     def transaction(self) -> Iterator[Connection]:
         """All or nothing, on disk when the block is left.
 
-        Raises `StorageFull` when the disk is full and `NotReady` when somebody else keeps the file locked.
+        Raises `StorageFull` when the disk is full, `NotReady` when somebody else keeps the file locked, and
+        `DatabaseError` when it is damaged.
         """
         with _storage_errors(self.path), self._engine.begin() as connection:
             yield connection
@@ -57,13 +65,14 @@ def open_database(path: Path, migrations: str) -> Database:
 
     `migrations` is the package with the alembic revisions. The file runs with a write-ahead log and full
     synchronisation, so that what was committed survives a crash and a power cut. Raises `Conflict` when another process
-    owns it, `StorageFull`, `NotReady`.
+    owns it, `StorageFull`, `NotReady`, `DatabaseError`.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock = _own(path)
+    with storage_full_named(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = _own(path)
     try:
         engine = _engine(path)
-        with _storage_errors(path), migrating, engine.begin() as connection:
+        with _storage_errors(path), _migrating, engine.begin() as connection:
             _migrate(connection, Path(str(importlib.import_module(migrations).__file__)).parent)
     except BaseException:
         os.close(lock)
@@ -85,9 +94,9 @@ def _own(path: Path) -> int:
 
 
 def _engine(path: Path) -> Engine:
-    from sqlalchemy import create_engine, event
+    from sqlalchemy import URL, create_engine, event
 
-    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": _BUSY_SECONDS})
+    engine = create_engine(URL.create("sqlite", database=str(path)), connect_args={"timeout": _BUSY_SECONDS})
     event.listen(engine, "connect", _set_up)
     event.listen(engine, "begin", _begin)
     return engine
@@ -118,14 +127,24 @@ def _migrate(connection: Connection, versions: Path) -> None:
 
 @contextlib.contextmanager
 def _storage_errors(path: Path) -> Iterator[None]:
-    from sqlalchemy.exc import OperationalError
+    """Give the errors of SQLite their names in pytel; a broken constraint is the caller's matter."""
+    from sqlalchemy.exc import DBAPIError, IntegrityError
 
     try:
         yield
-    except OperationalError as error:
+    except IntegrityError:
+        raise
+    except DBAPIError as error:
         name = getattr(error.orig, "sqlite_errorname", "")
-        if name.startswith("SQLITE_FULL"):
-            raise StorageFull(f"no room left for the database {path}: free space on its disk", path=str(path)) from None
+        if name.startswith("SQLITE_FULL") or (name.startswith("SQLITE_IOERR") and _is_full(path)):
+            raise StorageFull(f"no room left to write {path}: free space on its disk", path=str(path)) from error
         if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_READONLY")):
             raise NotReady(f"the database {path} cannot be used now: {error.orig}", path=str(path)) from error
+        if name.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
+            raise DatabaseError(f"the database {path} cannot be used: {error.orig}", path=str(path)) from error
         raise
+
+
+def _is_full(path: Path) -> bool:
+    """SQLite calls it an I/O error when its shared index does not fit."""
+    return shutil.disk_usage(path.parent).free < _LEAST_FREE

@@ -1,1 +1,1 @@
-"""Steps of the archive's schema, applied when a database is opened (`pytel.archive.schema`)."""
+"""Steps of the archive's schema, applied when its database is opened (`pytel.services.database`)."""
