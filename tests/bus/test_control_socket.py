@@ -26,9 +26,11 @@ class Echo:
 
     def __init__(self) -> None:
         self.calls: list[Call] = []
+        self.called = asyncio.Event()
 
     async def handle_call(self, call: Call) -> Builtin:
         self.calls.append(call)
+        self.called.set()
         if call.method == "fail":
             raise LimitExceeded("too far", limit=3)
         if call.method == "hang":
@@ -189,8 +191,8 @@ async def test_a_batch_is_answered_as_one_and_notifications_not_at_all(house: Ho
 async def test_a_client_that_leaves_during_a_call_harms_nobody(house: House) -> None:
     line = await house.line()
     await line.send(b'{"jsonrpc":"2.0","method":"echo.hang","id":1}\n')
-    while not house.echo.calls:
-        await asyncio.sleep(0.01)
+    async with asyncio.timeout(10.0):
+        await house.echo.called.wait()
     line.writer.close()
     assert "result" in await (await house.line()).ask("echo.say")
 

@@ -181,7 +181,8 @@ class LiveDisplay:
                 cells.append(f"{image['image']['size'] / 1e6:.1f} MB")
             table.add_row(*cells)
         return _panel(
-            table, f"Images: {self.view.frames.get('object', 0)}" + ("" if kept is None else f" ({kept} in the archive)")
+            table,
+            f"Images: {self.view.frames.get('object', 0)}" + ("" if kept is None else f" ({kept} in the archive)"),
         )
 
     def _story(self, rows: int) -> Panel:
