@@ -15,6 +15,7 @@ from pytel.cli.logs import log_to
 from pytel.cli.site_clock import site_clock
 from pytel.cli.site_process import refuse_unknown, running_site, stop_signals
 from pytel.module.sitefile import SiteFile, load_site
+from pytel.module.watchdog import watched
 
 
 def run_file(path: Path, only: Sequence[str]) -> None:
@@ -29,7 +30,7 @@ def run_file(path: Path, only: Sequence[str]) -> None:
 
 async def _run(site: SiteFile, only: Sequence[str]) -> None:
     with stop_signals() as stop:
-        async with running_site(site, only):
+        async with watched(), running_site(site, only):
             typer.echo(f"{site.info.name} is running in {site.info.state_dir}; Ctrl-C stops it", err=True)
             await stop.wait()
             typer.echo("stopping: the roof closes, then the modules end", err=True)
