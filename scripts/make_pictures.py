@@ -36,7 +36,7 @@ from pytel.sky.almanac import sun_altitude
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
 SNAPSHOT = datetime(2026, 6, 15, 22, 12, 30, tzinfo=UTC)
-SHOWN = "Omega Centauri"
+SHOWN = "M6"
 SIDE = 560
 """Pixels of the frame in the picture."""
 PAPER, INK, DIM = "#0d1117", "#c9d1d9", "#6e7681"
@@ -91,7 +91,7 @@ def draw_night(folder: DemoFolder) -> None:
     mpl.rcParams.update({"font.size": 9, "text.color": INK, "axes.edgecolor": DIM, "svg.hashsalt": "pytel"})
     mpl.rcParams.update({"axes.labelcolor": INK, "xtick.color": DIM, "ytick.color": DIM})
     figure = Figure(figsize=(11.2, 4.3), facecolor=PAPER)
-    frame, plot = figure.add_axes((0.01, 0.03, 0.365, 0.89)), figure.add_axes((0.435, 0.12, 0.555, 0.80))
+    frame, plot = figure.add_axes((0.01, 0.03, 0.365, 0.89)), figure.add_axes((0.435, 0.12, 0.545, 0.80))
     _draw_frame(frame, folder, report)
     _draw_altitudes(plot, folder, report)
     figure.savefig(IMAGES / "night.png", dpi=110, metadata={"Software": None})
@@ -129,6 +129,7 @@ def _draw_altitudes(axes: Any, folder: DemoFolder, report: Mapping[str, Any]) ->
     axes.legend(ncols=6, loc="lower center", frameon=False, fontsize=8, labelcolor=INK, handlelength=1.2)
     axes.set_ylim(0, 90)
     axes.set_ylabel("altitude / deg")
+    axes.xaxis.set_major_locator(dates.HourLocator(byhour=range(0, 24, 2)))
     axes.xaxis.set_major_formatter(dates.DateFormatter("%H"))
     axes.set_xlabel("UTC / h")
     share = report["open_shutter_fraction"]

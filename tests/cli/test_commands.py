@@ -52,6 +52,16 @@ def test_check_says_when_all_is_well(site_folder: Path) -> None:
     assert result.output.strip().endswith("site.yaml is fine: 2 modules")
 
 
+def test_simulated_devices_need_a_world(tmp_path: Path) -> None:
+    site = "site: {name: a, latitude: 1, longitude: 2}\nmodules:\n  roof: {type: simulated-roof}\n"
+    (tmp_path / "site.yaml").write_text(site)
+    sentence = "site.yaml:3: roof needs the simulated world: add the line 'simulation: {}' to the file"
+    for command in ("check", "run"):
+        result = pytel(command, str(tmp_path / "site.yaml"))
+        assert result.exit_code == 1
+        assert sentence in result.output
+
+
 def test_check_of_nothing() -> None:
     result = pytel("check", "/nowhere/site.yaml")
     assert result.exit_code == 1

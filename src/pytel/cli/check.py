@@ -6,12 +6,14 @@ from pathlib import Path
 
 import typer
 
+from pytel.cli.hardware import missing_world
 from pytel.module.sitefile import check_site
 
 
 def check_file(path: Path) -> bool:
     """Print what is wrong with a site file; returns whether it is fine."""
     site, faults = check_site(path)
+    faults += missing_world(site) if site else []
     for fault in faults:
         typer.echo(str(fault))
     if site is None or faults:

@@ -5,7 +5,20 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator
 
+from pytel.module.faults import Fault
 from pytel.module.sitefile import SiteFile
+
+_SIMULATED = "pytel.devices.simulated."
+
+
+def missing_world(site: SiteFile) -> list[Fault]:
+    """A fault if there are simulated devices, but no simulated world that they could belong to."""
+    if site.info.simulation is not None:
+        return []
+    file = site.info.path.name if site.info.path else "site.yaml"
+    lost = [spec for spec in site.modules if spec.kind.__module__.startswith(_SIMULATED)]
+    hint = "needs the simulated world: add the line 'simulation: {}' to the file"
+    return [Fault(file, spec.line, f"{spec.address} {hint}") for spec in lost[:1]]
 
 
 @contextlib.asynccontextmanager
