@@ -29,6 +29,7 @@ make_venv() {
     "$python" -m venv --clear "$venv"
 }
 
+echo "Installing pytel and what it needs into $venv; the first time this takes a minute."
 if command -v uv >/dev/null; then
     [ -x "$venv/bin/python" ] || uv venv --quiet --python "$(find_python)" "$venv"
     uv pip install --quiet --python "$venv/bin/python" -e '.[dev]'

@@ -264,7 +264,7 @@ def test_starting_anew(folder: Path) -> None:
     site = Site(f"{command} --headless", folder)
     site.wait_until_ready()
     site.stop()
-    assert "the same command goes on" in site.output()
+    assert "The roof is closed. It was stopped before the end; the same command goes on." in site.output()
 
 
 @pytest.mark.slow

@@ -49,7 +49,8 @@ def run_demo(options: DemoOptions) -> bool:
         console().print(summary(reports))
         typer.echo(f"Images are in {folder.path / 'images'}, the report in {folder.path / 'night.json'}.")
     if not finished:
-        typer.echo("It was stopped before the end; the same command goes on.")
+        roof = demo.roof
+        typer.echo(f"The roof is {roof}. " * bool(roof) + "It was stopped before the end; the same command goes on.")
     return finished
 
 
@@ -59,6 +60,11 @@ class _Demo:
         self._view = NightView()
         self._done = asyncio.Event()
         self._saving: set[asyncio.Task[None]] = set()
+
+    @property
+    def roof(self) -> str | None:
+        """The last known status of the roof."""
+        return self._view.state("Enclosure").get("status")
 
     def run_scaled(self) -> bool:
         with clock.using(site_clock(self._site)):
@@ -94,6 +100,8 @@ class _Demo:
                 process.bus.subscribe(None, lambda publication: kept.save(publication.time))
             with self._display():
                 await _first_of(self._done, stop)
+            if stop.is_set():
+                typer.echo("Stopping: the roof closes, then the modules end.")
             for task in list(self._saving):
                 await task
         return self._done.is_set()
