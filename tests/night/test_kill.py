@@ -28,9 +28,7 @@ def folder(tmp_path: Path) -> Iterator[DemoFolder]:
     made = DemoFolder(DemoOptions(out=tmp_path / "night", rate=RATE))
     made.prepare()
     text = made.site_file.read_text()
-    made.site_file.write_text(
-        text.replace("simulation:\n", "simulation:\n  pixels: stamp\n").replace("{mode: course}", "{mode: clear}")
-    )
+    made.site_file.write_text(text.replace("simulation:\n", "simulation:\n  pixels: stamp\n"))
     yield made
     stop_hardware(made)
 
@@ -79,7 +77,7 @@ def test_a_killed_night_goes_on(folder: DemoFolder) -> None:
     second.send_signal(signal.SIGTERM)
     second.wait(timeout=120)
     archived = rows(folder)
-    assert before <= {Path(row[3]).name for row in archived} == images(folder)
+    assert before <= {Path(row[3]).name for row in archived} <= images(folder)
     assert len({row[0] for row in archived}) == len(archived)
     shots = [(row[1], row[2]) for row in archived]
     assert len(set(shots)) == len(shots), "an exposure was taken twice"

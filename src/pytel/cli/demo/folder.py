@@ -131,7 +131,10 @@ class DemoFolder:
         mode = (
             "real" if note.virtual else f"scaled, rate: {self._options.rate:g}, start: {note.start:%Y-%m-%dT%H:%M:%SZ}"
         )
-        pairs = {"@SEED@": str(note.seed), "@TIME@": mode, "@COMPRESS@": str(note.compress).lower()}
+        # Who looks on wants to see it observe; a night on the virtual clock is to show what weather does.
+        weather = "course" if note.virtual else "clear"
+        compress = str(note.compress).lower()
+        pairs = {"@SEED@": str(note.seed), "@TIME@": mode, "@COMPRESS@": compress, "@WEATHER@": weather}
         for mark, text in pairs.items():
             template = template.replace(mark, text)
         return template
