@@ -106,7 +106,7 @@ class DirectoryArchive(Module, ImageArchive):
         if not await self._is_archived(ref.id):
             source = await self.images.path(ref)
             location = self.site.location
-            record = await in_thread(take_in, source, ref, self._root, self.database, location.longitude, clock.now())
+            record = await in_thread(take_in, source, ref, self._root, self.database, location, clock.now())
             self._last = archived(record)
             self.publish(ImageArchived(image=ref, archived=self._last))
         await self.find(ImageStore, name=ref.store).release(ref.id)

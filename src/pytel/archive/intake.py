@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import os
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from pytel.archive.records import ImageRecord
 from pytel.archive.tree import image_path
 from pytel.base.errors import ChecksumError
 from pytel.base.files import storage_full_named, sync_directory
-from pytel.base.units import Longitude
+from pytel.base.location import Location
 from pytel.imaging.fits import read_header
 from pytel.interfaces.images import ImageRef
 
@@ -24,14 +24,14 @@ Header = Mapping[str, Any]
 
 
 def take_in(
-    source: Path, ref: ImageRef, root: Path, database: Database, longitude: Longitude, now: datetime
+    source: Path, ref: ImageRef, root: Path, database: Database, location: Location, now: datetime
 ) -> ImageRecord:
     """Put an image, whose bytes the caller has verified, into the tree and record it. Blocking.
 
     Raises `ChecksumError` when the copy is not what the store announced, `StorageFull`, `ImageError`.
     """
     header = read_header(source)
-    record = describe_image(ref, header, longitude, now)
+    record = describe_image(ref, header, location, now)
     target = root / record.path
     if not (target.is_file() and target.stat().st_size == ref.size and _digest(target) == ref.sha256):
         _copy(source, target, ref)
@@ -39,10 +39,10 @@ def take_in(
     return record
 
 
-def describe_image(ref: ImageRef, header: Header, longitude: Longitude, now: datetime) -> ImageRecord:
+def describe_image(ref: ImageRef, header: Header, location: Location, now: datetime) -> ImageRecord:
     """Make the record of an image out of its header."""
     start = _time(header.get("DATE-OBS")) or now
-    night = (start + timedelta(hours=longitude_hours(longitude)) - timedelta(hours=12)).date()
+    night = location.evening_of(start.timestamp())
     camera = str(header.get("INSTRUME") or "camera")
     frame_type = str(header.get("IMAGETYP") or "object")
     compressed = header.get("ZIMAGE") is True
@@ -69,11 +69,6 @@ def describe_image(ref: ImageRef, header: Header, longitude: Longitude, now: dat
         header={key: value for key, value in header.items() if isinstance(value, str | int | float | bool)},
         archived_at=now,
     )
-
-
-def longitude_hours(longitude: Longitude) -> float:
-    """Local mean solar time less UTC, in hours."""
-    return ((longitude + 180.0) % 360.0 - 180.0) / 15.0
 
 
 def _copy(source: Path, target: Path, ref: ImageRef) -> None:

@@ -116,7 +116,7 @@ def night_of(when: float, location: Location, *, twilight: float = -12.0) -> Nig
     `twilight` is the Sun's altitude at `dusk` and `dawn` in degrees; sunset and sunrise are at -0.833, dark is below
     -18. In the hours between sunrise and noon this is the night that has passed: `next_night` looks ahead.
     """
-    return _night(int((when - _local_noon(location)) // _DAY), location, twilight)
+    return _night(int((when - location.mean_noon) // _DAY), location, twilight)
 
 
 def next_night(when: float, location: Location, *, twilight: float = -12.0) -> Night:
@@ -130,15 +130,9 @@ def next_night(when: float, location: Location, *, twilight: float = -12.0) -> N
     return night
 
 
-def _local_noon(location: Location) -> float:
-    """Seconds from 0h UTC to mean noon at a site."""
-    east = (location.longitude + 180.0) % 360.0 - 180.0
-    return _DAY / 2 - east / 360.0 * _DAY
-
-
 @functools.lru_cache(maxsize=64)
 def _night(day: int, location: Location, twilight: float) -> Night:
-    start = day * _DAY + _local_noon(location)
+    start = day * _DAY + location.mean_noon
     times = start + 2 * _STEP * np.arange(_DAY / (2 * _STEP) + 1)
     altitudes = sun_altitude(times, location)
 
