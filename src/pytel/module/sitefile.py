@@ -18,6 +18,7 @@ from pytel.base.errors import ConfigError
 from pytel.base.location import Location
 from pytel.base.units import Latitude, Longitude, Metres
 from pytel.bus.address import NAME, Address
+from pytel.bus.xmpp.config import XmppConfig, XmppSection, filled_in
 from pytel.module.config import ModuleConfig
 from pytel.module.faults import Fault, KeyPath, Lines, raise_for
 from pytel.module.registry import load_type, simulation_config
@@ -28,7 +29,12 @@ from pytel.module.struct_check import parse_struct, plain_struct
 from pytel.module.yaml_lines import read_yaml
 
 Name = Annotated[str, Meta(pattern=f"^{NAME.pattern}$")]
-RESERVED = {"site": "the supervisor", "cli": "callers from the shell", "rpc": "the protocol", "events": "the protocol"}
+RESERVED = {
+    "site": "the supervisor",
+    "cli": "callers from the shell",
+    "rpc": "the protocol",
+    "events": "the protocol",
+}
 
 
 class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -56,7 +62,8 @@ class _Group(_Section, frozen=True, kw_only=True):
 
 class _Site(_Section, frozen=True, kw_only=True):
     site: _Place
-    bus: Literal["local"] = "local"
+    bus: Literal["local", "xmpp"] = "local"
+    xmpp: XmppSection = XmppSection()
     time: TimeSection = TimeSection()
     state: str = "state"
     seed: Annotated[int, Meta(ge=0)] = 0
@@ -77,6 +84,7 @@ class SiteFile(msgspec.Struct, frozen=True, kw_only=True):
 
     info: SiteInfo
     bus: str = "local"
+    xmpp: XmppConfig | None = None
     time: TimeSection = TimeSection()
     modules: tuple[ModuleSpec, ...] = ()
 
@@ -143,7 +151,14 @@ def _site_file(
         simulation=simulation,
         path=path.absolute() if path else None,
     )
-    return SiteFile(info=info, bus=site.bus, time=site.time, modules=specs)
+    xmpp = filled_in(
+        site.xmpp,
+        site=place.name,
+        state_dir=info.state_dir,
+        directory=directory,
+        modules=tuple(str(spec.address) for spec in specs),
+    )
+    return SiteFile(info=info, bus=site.bus, xmpp=xmpp, time=site.time, modules=specs)
 
 
 def _part(value: Any, key: str) -> Any:
