@@ -33,3 +33,9 @@ def test_any_exception_gets_a_name() -> None:
     assert isinstance(wrap(TimeoutError()), Timeout)
     assert "ZeroDivisionError" in wrap(ZeroDivisionError("oops")).message
     assert type(wrap(ValueError("x"))) is InternalError
+
+
+def test_data_of_a_foreign_error_may_have_any_names() -> None:
+    data = {"message": 1, "self": 2, "cls": 3}
+    restored = PytelError.from_wire({"code": -32005, "message": "busy", "data": data})
+    assert (restored.message, restored.data) == ("busy", data)

@@ -51,7 +51,8 @@ class PytelError(Exception):
         name = str(data.pop("name", ""))
         kind = PytelError._by_name.get(name) or PytelError._by_code.get(error["code"], RemoteError)
         restored = kind.__new__(kind)
-        PytelError.__init__(restored, str(error["message"]), **data)
+        PytelError.__init__(restored, str(error["message"]))
+        restored.data = data  # not as keywords: a foreign peer may call one of them "message"
         if kind.__name__ != name and name:
             restored.data["remote_name"] = name
         return restored

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pytel.base import clock
-from pytel.base.errors import Conflict, ConnectionLost, ModuleNotFound, PytelError, Timeout, wrap
+from pytel.base.errors import Conflict, ConnectionLost, ModuleNotFound, PytelError, Timeout
 from pytel.bus.address import Address
 from pytel.bus.builtins import copied
 from pytel.bus.contract import (
@@ -31,6 +31,7 @@ from pytel.bus.contract import (
     Subscription,
     Topic,
 )
+from pytel.bus.envelope import wire_error
 
 
 class LocalHub:
@@ -248,7 +249,7 @@ class LocalBus(Bus):
         try:
             result = copied(await self._endpoint.handle_call(call))
         except Exception as error:  # noqa: BLE001 - whatever it is, the caller is told
-            _fail(answer, _over_the_wire(error))
+            _fail(answer, PytelError.from_wire(wire_error(error)))
         else:
             if not answer.done():
                 answer.set_result(result)
@@ -333,12 +334,3 @@ def _fail(answer: asyncio.Future[Any], error: PytelError) -> None:
     if not answer.done():
         answer.set_exception(error)
         answer.exception()  # the caller may have stopped waiting; that is no fault
-
-
-def _over_the_wire(error: BaseException) -> PytelError:
-    wire = wrap(error).to_wire()
-    try:
-        wire["data"] = copied(wire["data"])
-    except PytelError:
-        wire["data"] = {"name": wire["data"]["name"], "detail": repr(wire["data"])}
-    return PytelError.from_wire(wire)
