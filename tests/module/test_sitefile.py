@@ -99,6 +99,41 @@ def test_a_good_site_file(tmp_path: Path) -> None:
     assert focuser.uses == {"Camera": "camera"}
 
 
+PAIR = HEAD + "  camera: {type: simulated-camera}\n  focuser: {type: simulated-focuser}\nprocesses:\n"
+
+
+def test_modules_that_share_a_process() -> None:
+    site = good(PAIR + "  optics: [focuser, camera]\n")
+    assert site.processes == {"optics": ("focuser", "camera")}
+    assert {site.process_of(spec.address) for spec in site.modules} == {"optics"}
+    alone = good(PAIR + "  camera: [camera]\n")
+    assert [alone.process_of(spec.address) for spec in alone.modules] == ["camera", "focuser"]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("  optics: [focusr]\n", "site.yaml:6: optics: no module is called 'focusr'; did you mean 'focuser'?"),
+        (
+            "  one: [focuser]\n  two:\n  - camera\n  - focuser\n",
+            "site.yaml:9: 'focuser' already is in the process one in line 6: keep one of both",
+        ),
+        (
+            "  one: [focuser, focuser]\n",
+            "site.yaml:6: 'focuser' already is in the process one in line 6: keep one of both",
+        ),
+        (
+            "  camera: [focuser]\n",
+            "site.yaml:6: 'camera' is also a module, which has a process of its own: choose another name",
+        ),
+        ("  Optics: [focuser]\n", "site.yaml:6: 'Optics' cannot be a process's name: write it as a module's"),
+        ("  optics: focuser\n", "site.yaml:6: optics must be a list, not 'focuser'"),
+    ],
+)
+def test_what_is_wrong_with_processes(text: str, sentence: str) -> None:
+    assert faults(PAIR + text) == [sentence]
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
@@ -171,7 +206,7 @@ def test_a_good_site_file(tmp_path: Path) -> None:
         ("", "site.yaml:1: the file is empty"),
         ("3", "site.yaml:1: the file must be a section with keys and values, not 3"),
         (HEAD + "time: {mode: quick}\n", "site.yaml:3: mode is 'quick'; known are real, scaled"),
-        (HEAD + "bus: xmpp\n", "site.yaml:3: bus is 'xmpp'; known are local"),
+        (HEAD + "bus: xmmp\n", "site.yaml:3: bus is 'xmmp'; did you mean 'xmpp'?"),
         (HEAD + "modul: {}\n", "site.yaml:3: unknown key 'modul' in the file; did you mean 'modules'?"),
     ],
 )

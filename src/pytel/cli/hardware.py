@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import AsyncIterator
 
 from pytel.module.faults import Fault
-from pytel.module.sitefile import SiteFile
+from pytel.module.specs import SiteFile
 
 _SIMULATED = "pytel.devices.simulated."
 

@@ -10,7 +10,7 @@ import msgspec
 from pytel.base.clock import Clock, RealClock, ScaledClock
 from pytel.base.errors import ConfigError
 from pytel.base.files import write_atomically
-from pytel.module.sitefile import SiteFile
+from pytel.module.specs import SiteFile
 
 CLOCK = "clock.json"
 

@@ -21,7 +21,7 @@ from pytel.interfaces.observer import Observer
 from pytel.interfaces.telescope import Telescope
 from pytel.module.faults import nearest
 from pytel.module.interface import Interface
-from pytel.module.sitefile import SiteFile
+from pytel.module.specs import SiteFile
 from pytel.module.supervisor import Supervisor
 
 log = logging.getLogger("pytel.run")

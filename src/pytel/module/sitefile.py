@@ -7,7 +7,6 @@ site, faults = check_site(Path("site.yaml"))
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,16 +16,19 @@ from msgspec import Meta
 from pytel.base.errors import ConfigError
 from pytel.base.location import Location
 from pytel.base.units import Latitude, Longitude, Metres
-from pytel.bus.address import NAME, Address
-from pytel.bus.xmpp.config import XmppConfig, XmppSection, filled_in
+from pytel.bus.address import NAME
+from pytel.bus.xmpp.config import XmppSection, filled_in
 from pytel.module.config import ModuleConfig
 from pytel.module.faults import Fault, KeyPath, Lines, raise_for
+from pytel.module.process_groups import check_processes
 from pytel.module.registry import load_type, simulation_config
 from pytel.module.scope_check import check_scopes
 from pytel.module.site import SiteInfo
-from pytel.module.specs import ModuleSpec
+from pytel.module.specs import ModuleSpec, SiteFile, TimeSection
 from pytel.module.struct_check import parse_struct, plain_struct
 from pytel.module.yaml_lines import read_yaml
+
+__all__ = ["SiteFile", "TimeSection", "check_site", "load_site", "parse_site"]
 
 Name = Annotated[str, Meta(pattern=f"^{NAME.pattern}$")]
 RESERVED = {
@@ -39,14 +41,6 @@ RESERVED = {
 
 class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     pass
-
-
-class TimeSection(_Section, frozen=True, kw_only=True):
-    """How site time runs: `real`, or `scaled` by `rate` from `start` on (default: now)."""
-
-    mode: Literal["real", "scaled"] = "real"
-    rate: Annotated[float, Meta(gt=0, le=10000)] = 60.0
-    start: datetime | None = None
 
 
 class _Place(_Section, frozen=True, kw_only=True):
@@ -70,6 +64,7 @@ class _Site(_Section, frozen=True, kw_only=True):
     simulation: dict[str, Any] | None = None
     modules: dict[str, Any] | None = None
     groups: dict[str, _Group] | None = None
+    processes: dict[str, list[str]] | None = None
 
 
 class _Entry(_Section, frozen=True, kw_only=True):
@@ -77,20 +72,6 @@ class _Entry(_Section, frozen=True, kw_only=True):
     uses: dict[str, str] = {}
     primary: bool = False
     autostart: bool = True
-
-
-class SiteFile(msgspec.Struct, frozen=True, kw_only=True):
-    """What a site file says, checked."""
-
-    info: SiteInfo
-    bus: str = "local"
-    xmpp: XmppConfig | None = None
-    time: TimeSection = TimeSection()
-    modules: tuple[ModuleSpec, ...] = ()
-
-    def module(self, address: Address) -> ModuleSpec | None:
-        """The module at an address, None when there is none."""
-        return next((spec for spec in self.modules if (spec.name, spec.group) == address[:2]), None)
 
 
 def load_site(path: Path) -> SiteFile:
@@ -134,6 +115,7 @@ def parse_site(
         parser.group(group, section)
     simulation, more = _simulation(value, lines)
     faults += parser.faults + more + check_scopes(parser.specs, lines)
+    faults += check_processes(_part(value, "processes"), parser.specs, lines)
     if site is None or faults:
         return None, sorted(faults, key=lambda fault: fault.line)
     return _site_file(site, simulation, tuple(parser.specs), path, directory), []
@@ -158,7 +140,11 @@ def _site_file(
         directory=directory,
         modules=tuple(str(spec.address) for spec in specs),
     )
-    return SiteFile(info=info, bus=site.bus, xmpp=xmpp, time=site.time, modules=specs)
+    return SiteFile(info=info, bus=site.bus, xmpp=xmpp, time=site.time, modules=specs, processes=_processes(site))
+
+
+def _processes(site: _Site) -> dict[str, tuple[str, ...]]:
+    return {name: tuple(members) for name, members in (site.processes or {}).items()}
 
 
 def _part(value: Any, key: str) -> Any:

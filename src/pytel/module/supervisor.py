@@ -18,8 +18,7 @@ from pytel.module.module import Module
 from pytel.module.rpc import rpc
 from pytel.module.runtime import ModuleRuntime
 from pytel.module.site import SiteInfo
-from pytel.module.sitefile import SiteFile
-from pytel.module.specs import ModuleSpec
+from pytel.module.specs import ModuleSpec, SiteFile
 
 
 class ModuleEntry(Struct, frozen=True, kw_only=True):
