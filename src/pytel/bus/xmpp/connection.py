@@ -1,0 +1,37 @@
+"""Connections as the site file describes them."""
+
+from __future__ import annotations
+
+import logging
+
+from pytel.base.errors import ConfigError
+from pytel.bus.address import Address
+from pytel.bus.xmpp.access import Access
+from pytel.bus.xmpp.accounts import password_in
+from pytel.bus.xmpp.config import XmppConfig
+
+try:
+    from pytel.bus.xmpp.bus import PATIENCE, XmppBus
+    from pytel.bus.xmpp.link import Server
+except ModuleNotFoundError as error:
+    raise ConfigError(f"the bus over XMPP needs {error.name}: pip install 'pytel-ocs[xmpp]'") from error
+
+
+def server_of(config: XmppConfig) -> Server:
+    """Where the server is; without the site's own CA file the system's certificates count."""
+    return Server(
+        domain=config.domain, host=config.host, port=config.port, ca=config.ca if config.ca.exists() else None
+    )
+
+
+def xmpp_bus(config: XmppConfig, address: Address, *, patience: float | None = None) -> XmppBus:
+    """The connection of one module or service account."""
+    logging.getLogger("slixmpp").setLevel(logging.CRITICAL)  # what it has to tell, our errors tell
+    return XmppBus(
+        address,
+        server_of(config),
+        password_in(config.accounts, str(address)),
+        Access.of(config),
+        wire=config.wire,
+        patience=PATIENCE if patience is None else patience,
+    )

@@ -1,0 +1,250 @@
+"""What a module hears: each publication once and in order, gaps mended from the publisher's node."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable
+from xml.etree.ElementTree import Element
+
+import msgspec
+
+from pytel.base.errors import InvalidRequest, PytelError
+from pytel.bus.address import Address
+from pytel.bus.contract import Publication, Receiver, Topic
+from pytel.bus.xmpp.item import Sent, decode_item, items_of
+from pytel.bus.xmpp.names import PUBSUB
+from pytel.bus.xmpp.neighbours import EVERYTHING, Neighbour, Wants
+
+MAX_HELD = 500
+MAX_GAP = 200
+Fetch = Callable[[Address, Topic, int], Awaitable[list[Element]]]
+"""Gets the last items of a module's node; raises `PytelError`."""
+
+
+class Listener:
+    """One subscription. `since` is the real time from which on events are heard."""
+
+    def __init__(self, inbox: Inbox, topic: Topic | None, receiver: Receiver, since: float) -> None:
+        self._inbox = inbox
+        self.topic, self.receiver, self.since = topic, receiver, since
+
+    def cancel(self) -> None:
+        """Stop hearing."""
+        self._inbox.unsubscribe(self)
+
+
+class _Track:
+    """How far one publisher has been heard on one topic."""
+
+    def __init__(self, boot: str) -> None:
+        self.boot = boot
+        self.seq: int | None = None
+        self.waiting: deque[Sent] | None = None
+        """What came after a gap that is being mended; None while there is none."""
+
+
+class Inbox:
+    """Hears. `changed` is called when other topics than before are wanted."""
+
+    def __init__(self, own: Address, fetch: Fetch, changed: Callable[[], None]) -> None:
+        self._own, self._fetch, self._changed = own, fetch, changed
+        self._listeners: list[Listener] = []
+        self._tracks: dict[tuple[Address, Topic], _Track] = {}
+        self._states: dict[tuple[Address, Topic], Publication] = {}
+        self._boots: dict[Address, str] = {}
+        self._held: dict[Address, deque[Sent]] = {}
+        self._mending: set[asyncio.Task[None]] = set()
+        self._announced: frozenset[str] = frozenset()
+        self._told: set[Address] = set()
+        self._log = logging.getLogger(f"pytel.xmpp.{own}")
+
+    # what is wanted
+
+    def subscribe(self, topic: Topic | None, receiver: Receiver, since: float) -> Listener:
+        """Hear one topic (None: all) from now on; states known here come at once."""
+        listener = Listener(self, topic, receiver, since)
+        is_new = self._is_new(topic)
+        self._listeners.append(listener)
+        for publication in list(self._states.values()):
+            if topic is None or publication.topic == topic:
+                receiver(publication)
+        if is_new:
+            self._changed()
+        return listener
+
+    def unsubscribe(self, listener: Listener) -> None:
+        """End a subscription; harmless when it has ended."""
+        if listener not in self._listeners:
+            return
+        self._listeners.remove(listener)
+        if self._is_new(listener.topic) and str(listener.topic) not in self._announced:
+            self._forget_topics()
+            self._changed()
+
+    def _is_new(self, topic: Topic | None) -> bool:
+        return all(known.topic is not None and known.topic != topic for known in self._listeners)
+
+    def _forget_topics(self) -> None:
+        """Forget how far what nobody listens to was heard: it is not followed any longer."""
+        for key in [key for key in self._tracks if not self._is_followed(key[1])]:
+            del self._tracks[key]
+        for key in [key for key in self._states if not self._is_followed(key[1])]:
+            if key[0] != self._own:
+                del self._states[key]
+
+    def _is_followed(self, topic: Topic) -> bool:
+        return str(topic) in self._announced or any(known.topic in (None, topic) for known in self._listeners)
+
+    def topics(self) -> frozenset[str]:
+        """The topics that are listened to."""
+        return frozenset(str(known.topic) for known in self._listeners if known.topic is not None)
+
+    def announce(self, topics: frozenset[str]) -> None:
+        """Remember which topics the server notifies of by itself."""
+        self._announced = topics
+
+    def wants(self, away_since: float | None) -> Wants:
+        """What publishers must be told, because the server does not know of it; `away_since` after a lost link."""
+        found: dict[str, float] = {}
+        for known in self._listeners:
+            name = EVERYTHING if known.topic is None else str(known.topic)
+            if name not in self._announced:
+                since = known.since if away_since is None else max(known.since, away_since)
+                found[name] = min(since, found.get(name, since))
+        return Wants(found)
+
+    # what comes
+
+    def receive(self, publisher: Address, message: Element) -> None:
+        """Take a notification in, for whose sender the server vouches."""
+        if publisher == self._own:
+            return  # heard when it was sent
+        for topic, items in items_of(message):
+            for item in items:
+                try:
+                    sent = decode_item(item, publisher, topic)
+                except InvalidRequest as error:
+                    self._complain(publisher, error.message)
+                    continue
+                self._take(sent)
+
+    def own(self, publication: Publication, sent: float) -> None:
+        """Hear oneself."""
+        if publication.topic.kind == "state":
+            self._states[publication.publisher, publication.topic] = publication
+        self._deliver(Sent(publication=publication, sent=sent))
+
+    def neighbour_changed(self, before: Neighbour | None, after: Neighbour | None) -> None:
+        """A module came: what was held for it is heard; or it went: its states are gone."""
+        if after is not None and after.peer is not None:
+            address = after.peer.address
+            self._boots[address] = after.peer.card.boot
+            for sent in _without_old_states(self._held.pop(address, deque())):
+                self._take(sent)
+        elif before is not None and before.peer is not None:
+            address = before.peer.address
+            self._boots.pop(address, None)
+            self._held.pop(address, None)
+            for key in [key for key in self._states if key[0] == address]:
+                del self._states[key]
+            for key in [key for key in self._tracks if key[0] == address and key[1].kind == "state"]:
+                del self._tracks[key]
+
+    def _take(self, sent: Sent) -> None:
+        publication = sent.publication
+        publisher, topic = publication.publisher, publication.topic
+        boot = self._boots.get(publisher)
+        if boot is None:
+            self._held.setdefault(publisher, deque(maxlen=MAX_HELD)).append(sent)
+            return
+        if publication.boot != boot or not self._is_followed(topic):
+            return  # of an earlier start, or no longer wanted
+        track = self._tracks.get((publisher, topic))
+        if track is None or track.boot != boot:
+            track = self._tracks[publisher, topic] = _Track(boot)
+        if track.seq is not None and publication.seq <= track.seq:
+            return
+        if topic.kind == "state":
+            track.seq = publication.seq
+            self._states[publisher, topic] = publication
+            self._deliver(sent)
+        else:
+            self._take_event(track, sent)
+
+    def _take_event(self, track: _Track, sent: Sent) -> None:
+        if track.waiting is not None:
+            track.waiting.append(sent)
+        elif track.seq is None or sent.publication.seq == track.seq + 1:
+            track.seq = sent.publication.seq
+            self._deliver(sent)
+        else:
+            track.waiting = deque([sent])
+            work = self._mend(track, sent.publication)
+            task = asyncio.get_running_loop().create_task(work, name=f"{self._own} mends a gap")
+            self._mending.add(task)
+            task.add_done_callback(self._mending.discard)
+
+    async def _mend(self, track: _Track, after_gap: Publication) -> None:
+        """Fetch what was missed; what cannot be had is told as lost."""
+        missing = after_gap.seq - (track.seq or 0) - 1
+        publisher, topic = after_gap.publisher, after_gap.topic
+        found: dict[int, Sent] = {}
+        try:
+            for item in await self._fetch(publisher, topic, min(missing + 5, MAX_GAP)):
+                sent = decode_item(item, publisher, topic)
+                if sent.publication.boot == track.boot:
+                    found[sent.publication.seq] = sent
+        except PytelError as error:
+            self._log.warning("events of %s by %s cannot be fetched: %s", topic.name, publisher, error.message)
+        waiting, track.waiting = track.waiting or deque(), None
+        heard = {sent.publication.seq: sent for sent in waiting}
+        last = max(heard)
+        begin = track.seq or 0
+        told = sorted(seq for seq in heard.keys() | found.keys() if begin < seq <= last)
+        for seq in told:
+            if seq in heard:
+                self._deliver(heard[seq])
+            else:
+                replayed = msgspec.structs.replace(found[seq].publication, replayed=True)
+                self._deliver(msgspec.structs.replace(found[seq], publication=replayed))
+        track.seq = last
+        if lost := last - begin - len(told):
+            self._log.error("%d events %s of %s are lost", lost, topic.name, publisher)
+
+    def _deliver(self, sent: Sent) -> None:
+        publication = sent.publication
+        is_state = publication.topic.kind == "state"
+        for listener in list(self._listeners):
+            if listener.topic in (None, publication.topic) and (is_state or sent.sent >= listener.since):
+                listener.receiver(publication)
+
+    def _complain(self, publisher: Address, message: str) -> None:
+        if publisher not in self._told:
+            self._told.add(publisher)
+            self._log.warning("%s (told once for this publisher)", message)
+
+    async def close(self) -> None:
+        """Stop listening altogether."""
+        self._listeners.clear()
+        for task in list(self._mending):
+            task.cancel()
+        if self._mending:
+            await asyncio.wait(list(self._mending))
+
+
+def items_query(topic: Topic, count: int) -> str:
+    """The question for the last items of a node."""
+    return f"<pubsub xmlns='{PUBSUB}'><items node='{topic}' max_items='{count}'/></pubsub>"
+
+
+def items_in(answer: Element) -> list[Element]:
+    """The items in the answer."""
+    return answer.findall(f"{{{PUBSUB}}}pubsub/{{{PUBSUB}}}items/{{{PUBSUB}}}item")
+
+
+def _without_old_states(held: deque[Sent]) -> list[Sent]:
+    """Of each state only the last."""
+    last = {sent.publication.topic: sent for sent in held if sent.publication.topic.kind == "state"}
+    return [sent for sent in held if last.get(sent.publication.topic, sent) is sent]

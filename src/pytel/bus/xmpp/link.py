@@ -1,0 +1,321 @@
+"""A link to the server that comes back by itself, and the queries (IQs) that go over it."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import random
+import ssl
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import NamedTuple
+from xml.etree.ElementTree import Element
+
+import msgspec
+
+from pytel.base.errors import ConfigError, Conflict, ConnectionLost, PytelError, Timeout
+from pytel.base.threads import in_thread
+from pytel.bus.xmpp.names import CLIENT, PING, attribute
+from pytel.bus.xmpp.stanza_errors import error_of
+from pytel.bus.xmpp.stream import Login, Stream
+
+SILENCE = 5.0
+"""Real seconds without a word from the server after which it is asked whether it is there, and for its answer."""
+LOG_IN = 15.0
+_IQ = f"{{{CLIENT}}}iq"
+Inbound = Callable[[Element], None]
+
+
+class Server(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the server is, and how it is trusted: `ca` is a PEM file, None for the system's own."""
+
+    domain: str
+    host: str | None = "127.0.0.1"
+    port: int = 5222
+    ca: Path | None = None
+    stock: bool = False
+
+
+class _Waiting(NamedTuple):
+    answer: asyncio.Future[Element]
+    expected: frozenset[str]
+    timer: asyncio.TimerHandle
+
+
+class Link:
+    """Keeps one account logged in.
+
+    `on_up` announces what is to be announced and is awaited before the link counts as up; `on_down` hears why it is
+    not. `inbound` gets every stanza that answers no query of this link.
+    """
+
+    def __init__(
+        self,
+        server: Server,
+        account: str,
+        resource: str,
+        password: Callable[[], Awaitable[str]],
+        *,
+        inbound: Inbound,
+        on_up: Callable[[], Awaitable[None]],
+        on_down: Callable[[PytelError], None],
+    ) -> None:
+        self.server, self.account, self.resource = server, account, resource
+        self.bare_jid = f"{account}@{server.domain}"
+        self.full_jid = f"{self.bare_jid}/{resource}"
+        self.is_up = False
+        self.fate: PytelError | None = None
+        """Why this link has ended for good, None while it has not."""
+        self.ended = asyncio.Event()
+        self._password, self._inbound, self._on_up, self._on_down = password, inbound, on_up, on_down
+        self._stream: Stream | None = None
+        self._tls: ssl.SSLContext | None = None
+        self._waiting: dict[str, _Waiting] = {}
+        self._ids = itertools.count(1)
+        self._lost = asyncio.Event()
+        self._keeper: asyncio.Task[None] | None = None
+        self._listener: asyncio.Task[None] | None = None
+        self._last_word = 0.0
+        self._log = logging.getLogger(f"pytel.xmpp.{account}")
+        self._own = frozenset({"", self.bare_jid, self.full_jid})
+
+    # life
+
+    async def open(self, patience: float) -> None:
+        """Log in and announce; tries again for `patience` seconds while the server cannot be reached.
+
+        Raises `ConnectionLost`, `Timeout`, `NotAllowed`, `ConfigError`, and what `on_up` raises.
+        """
+        until = asyncio.get_running_loop().time() + patience
+        while True:
+            try:
+                await self._log_in()
+                break
+            except (ConnectionLost, Timeout):
+                if asyncio.get_running_loop().time() > until:
+                    raise
+                await asyncio.sleep(random.uniform(0.2, 0.5))
+        self._keeper = asyncio.create_task(self._keep(), name=f"{self.account} link")
+
+    async def close(self, last_words: str = "") -> None:
+        """Say good-bye and hang up for good."""
+        await self._end_keeper()
+        self._fail_all(ConnectionLost(f"{self.account} has left"))
+        stream, self._stream, self.is_up = self._stream, None, False
+        if stream is not None:
+            await stream.close(last_words)
+
+    def drop(self) -> None:
+        """Vanish at once, as a killed process does."""
+        if self._keeper is not None:
+            self._keeper.cancel()
+        self.is_up = False
+        self._fail_all(ConnectionLost(f"{self.account} has vanished"))
+        if self._stream is not None:
+            self._stream.end_at_once()
+            self._stream = None
+
+    async def _end_keeper(self) -> None:
+        keeper, self._keeper = self._keeper, None
+        if keeper is not None and keeper is not asyncio.current_task():
+            keeper.cancel()
+            await asyncio.wait([keeper])
+
+    async def _log_in(self, resource: str | None = None) -> None:
+        if self._tls is None:
+            self._tls = await in_thread(_trusting, self.server.ca)
+        login = Login(
+            account=self.account,
+            domain=self.server.domain,
+            resource=resource or self.resource,
+            password=await self._password(),
+            host=self.server.host,
+            port=self.server.port,
+            tls=self._tls,
+        )
+        self._lost.clear()
+        stream = Stream(login, self._receive, self._stream_lost, stock=self.server.stock)
+        await stream.log_in(LOG_IN)
+        self._stream = stream
+        self._last_word = asyncio.get_running_loop().time()
+        try:
+            await self._on_up()
+        except BaseException:
+            self._stream = None
+            stream.end_at_once()
+            raise
+        self.is_up = True
+
+    async def is_taken(self) -> bool:
+        """Tell whether a living copy of this account is logged in (the server would throw it out for a second one)."""
+        probe = f"probe-{random.getrandbits(32):08x}"
+        other = Link(
+            self.server,
+            self.account,
+            probe,
+            self._password,
+            inbound=lambda stanza: None,
+            on_up=_nothing,
+            on_down=lambda error: None,
+        )
+        other._tls = self._tls
+        try:
+            await other._log_in()
+            self._tls = other._tls
+            answer = await other.query("get", self.full_jid, f"<ping xmlns='{PING}'/>", timeout=3.0)
+        except Timeout:
+            return False  # a session whose link is dead: the server lets us take its place
+        finally:
+            await other.close()
+        return answer.get("type") == "result"
+
+    def _stream_lost(self, error: PytelError) -> None:
+        was_up, self.is_up = self.is_up, False
+        self._stream = None
+        self._fail_all(ConnectionLost(error.message))
+        if was_up:
+            self._on_down(error)
+        if isinstance(error, Conflict):
+            self.fate = error
+            self.ended.set()
+        self._lost.set()
+
+    async def _keep(self) -> None:
+        while True:
+            await self._watch_silence()
+            if self.fate is not None:
+                self._log.error("%s", self.fate.message)
+                return
+            await self._log_in_again()
+
+    async def _watch_silence(self) -> None:
+        """Return when the stream is lost; ask the server for a sign of life when it says nothing."""
+        loop = asyncio.get_running_loop()
+        while not self._lost.is_set():
+            pause = self._last_word + SILENCE - loop.time()
+            if pause > 0:
+                await _set_within(self._lost, pause)
+                continue
+            try:
+                await self.query("get", self.server.domain, f"<ping xmlns='{PING}'/>", timeout=SILENCE)
+            except Timeout:
+                if self._stream is not None and loop.time() - self._last_word >= SILENCE:
+                    stream = self._stream
+                    stream.end_at_once()
+                    self._stream_lost(ConnectionLost(f"the server of {self.server.domain} no longer answers"))
+            except ConnectionLost:
+                continue
+            self._last_word = max(self._last_word, loop.time() - 0.01)
+
+    async def _log_in_again(self) -> None:
+        self._log.warning("the link to the server is lost; trying to get it back")
+        known = ""
+        while True:
+            await asyncio.sleep(random.uniform(0.3, 1.0) if not known else random.uniform(0.5, 2.0))
+            try:
+                await self._log_in()
+            except PytelError as error:
+                if error.message != known:
+                    self._log.warning("no link yet: %s", error.message)
+                known = error.message
+            else:
+                self._log.info("the link to the server is back")
+                return
+
+    # stanzas
+
+    @property
+    def can_write(self) -> bool:
+        """Whether there is a stream, even if what must be announced on it is not announced yet."""
+        return self._stream is not None
+
+    @property
+    def silent_for(self) -> float:
+        """Seconds since the last word of the server."""
+        return max(0.0, asyncio.get_running_loop().time() - self._last_word)
+
+    def write(self, text: str) -> None:
+        """Send stanzas. Raises `ConnectionLost`; nothing is ever queued."""
+        stream = self._stream
+        if stream is None:
+            raise ConnectionLost(f"{self.account} is not connected to the server of {self.server.domain}")
+        stream.write(text)
+
+    def query(self, kind: str, to: str | None, content: str, timeout: float) -> asyncio.Future[Element]:
+        """Send an IQ; the answer is the whole `<iq/>`, of type result or error.
+
+        The future raises `ConnectionLost` and `Timeout`. `to` None is one's own account.
+        """
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Element] = loop.create_future()
+        identity = f"q{next(self._ids)}"
+        head = f"<iq type='{kind}' id='{identity}'" + (f" to={attribute(to)}>" if to else ">")
+        self.write(f"{head}{content}</iq>")
+        expected = frozenset({to}) if to and to != self.bare_jid else self._own
+        timer = loop.call_later(timeout, self._time_out, identity, timeout)
+        self._waiting[identity] = _Waiting(answer, expected, timer)
+        return answer
+
+    async def ask(self, kind: str, to: str | None, content: str, timeout: float = 10.0) -> Element:
+        """Send an IQ and return the answer; an error answer is raised as what it means."""
+        answer = await self.query(kind, to, content, timeout)
+        if answer.get("type") == "error":
+            raise error_of(answer, to or self.bare_jid)
+        return answer
+
+    def fail_queries_to(self, jid: str, error: PytelError) -> None:
+        """Give up waiting for an account that is gone."""
+        for identity, waiting in list(self._waiting.items()):
+            if jid in waiting.expected:
+                self._settle(identity, error)
+
+    def _receive(self, stanza: Element) -> None:
+        self._last_word = asyncio.get_running_loop().time()
+        if stanza.tag == _IQ and stanza.get("type") in ("result", "error"):
+            identity = stanza.get("id", "")
+            waiting = self._waiting.get(identity)
+            if waiting is not None and stanza.get("from", "") in waiting.expected:
+                del self._waiting[identity]
+                waiting.timer.cancel()
+                if not waiting.answer.done():
+                    waiting.answer.set_result(stanza)
+            return
+        self._inbound(stanza)
+
+    def _time_out(self, identity: str, timeout: float) -> None:
+        waiting = self._waiting.get(identity)
+        if waiting is not None:
+            who = next(iter(waiting.expected)) if waiting.expected is not self._own else "the server"
+            self._settle(identity, Timeout(f"{who} did not answer within {timeout:g} s"))
+
+    def _settle(self, identity: str, error: PytelError) -> None:
+        waiting = self._waiting.pop(identity)
+        waiting.timer.cancel()
+        if not waiting.answer.done():
+            waiting.answer.set_exception(error)
+            waiting.answer.exception()  # whoever asked may have stopped waiting; that is no fault
+
+    def _fail_all(self, error: PytelError) -> None:
+        for identity in list(self._waiting):
+            self._settle(identity, error)
+
+
+async def _nothing() -> None:
+    return
+
+
+async def _set_within(event: asyncio.Event, seconds: float) -> bool:
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True
+
+
+def _trusting(ca: Path | None) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=str(ca) if ca else None)
+    except OSError as error:
+        raise ConfigError(f"the CA certificate {ca} cannot be read: {error.strerror or error}") from error

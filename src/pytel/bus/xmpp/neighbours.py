@@ -1,0 +1,204 @@
+"""Who else is there: presence, with what each module shows of itself and wants to hear."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from xml.etree.ElementTree import Element
+
+import msgspec
+
+from pytel.base.errors import PytelError
+from pytel.bus.address import Address
+from pytel.bus.contract import Card, Peer
+from pytel.bus.xmpp.access import Access
+from pytel.bus.xmpp.caps import announced, query_for, verified_features
+from pytel.bus.xmpp.names import PYTEL, Realm, attribute, child
+
+EVERYTHING = "*"
+_INTERFACE = "urn:pytel:interface:"
+_WANT = f"{{{PYTEL}}}want"
+MAX_WANTS = 200
+Ask = Callable[[str, str], Awaitable[Element]]
+"""Sends a query (full JID, content) and returns the answer; raises `PytelError`."""
+
+
+class Wants(msgspec.Struct, frozen=True):
+    """What somebody wants to hear that the server does not know of: topics (or everything), each since when.
+
+    Real UTC in Unix seconds: what was published since then is still wanted.
+    """
+
+    since: dict[str, float] = {}
+
+    def element(self) -> str:
+        """How it stands in a presence."""
+        return "".join(f"<want since='{since!r}'>{topic}</want>" for topic, since in self.since.items())
+
+    @classmethod
+    def of(cls, module: Element) -> Wants:
+        """Read it; what is misshapen is not wanted."""
+        found: dict[str, float] = {}
+        for item in list(module.iterfind(_WANT))[:MAX_WANTS]:
+            try:
+                found[item.text or ""] = float(item.get("since", "nan"))
+            except ValueError:
+                continue
+        return cls(found)
+
+
+class Neighbour(msgspec.Struct, frozen=True, kw_only=True):
+    """An account that is present: `peer` is None for who is no module."""
+
+    jid: str
+    features: frozenset[str]
+    wants: Wants
+    peer: Peer | None
+
+    @property
+    def bare_jid(self) -> str:
+        """The account."""
+        return self.jid.partition("/")[0]
+
+
+def own_presence(boot: str, primary: bool, caps: str, wants: Wants) -> str:
+    """The presence of a module."""
+    first = " primary='true'" if primary else ""
+    return (
+        f"<presence>{caps}<module xmlns='{PYTEL}' boot={attribute(boot)}{first}>{wants.element()}</module></presence>"
+    )
+
+
+class Neighbours:
+    """Follows presences. `changed` hears of each neighbour that came, changed (with what it was before), or went."""
+
+    def __init__(
+        self,
+        realm: Realm,
+        access: Access,
+        ask: Ask,
+        changed: Callable[[Neighbour | None, Neighbour | None], None],
+        own_jid: str,
+    ) -> None:
+        self._realm, self._access, self._ask, self._changed = realm, access, ask, changed
+        self._own_jid = own_jid
+        self._known: dict[str, Neighbour] = {}
+        self._arriving: dict[str, asyncio.Task[None]] = {}
+        self._features: dict[str, frozenset[str]] = {}
+        self._asked: dict[str, asyncio.Future[frozenset[str]]] = {}
+        self._room = asyncio.Semaphore(8)
+        self._log = logging.getLogger("pytel.xmpp.presence")
+
+    def get(self, bare_jid: str) -> Neighbour | None:
+        """Who is present under an account."""
+        return self._known.get(bare_jid)
+
+    def all(self) -> list[Neighbour]:
+        """Everybody who is present."""
+        return list(self._known.values())
+
+    def know(self, ver: str, features: frozenset[str]) -> None:
+        """Remember what a hash stands for."""
+        self._features[ver] = features
+
+    def receive(self, presence: Element) -> None:
+        """Take a presence in."""
+        jid = presence.get("from", "")
+        bare = jid.partition("/")[0]
+        if not jid or jid == self._own_jid or self._access.role(bare) is None:
+            return
+        kind = presence.get("type")
+        if kind == "unavailable":
+            self._left(jid, bare)
+        elif kind is None:
+            self._came(jid, bare, presence)
+
+    def clear(self) -> None:
+        """Everybody is gone: the link was lost."""
+        for task in list(self._arriving.values()):
+            task.cancel()
+        self._arriving.clear()
+        for bare in list(self._known):
+            self._changed(self._known.pop(bare), None)
+
+    def _left(self, jid: str, bare: str) -> None:
+        if (task := self._arriving.pop(bare, None)) is not None:
+            task.cancel()
+        known = self._known.get(bare)
+        if known is not None and known.jid == jid:
+            del self._known[bare]
+            self._changed(known, None)
+
+    def _came(self, jid: str, bare: str, presence: Element) -> None:
+        module = child(presence, PYTEL, "module")
+        if module is None:
+            return
+        if (task := self._arriving.pop(bare, None)) is not None:
+            task.cancel()
+        told = announced(presence)
+        if told is None:
+            self._settle(jid, bare, module, frozenset())
+        elif told[1] in self._features:
+            self._settle(jid, bare, module, self._features[told[1]])
+        else:
+            work = self._look_up(jid, bare, module, *told)
+            self._arriving[bare] = asyncio.create_task(work, name=f"capabilities of {jid}")
+
+    async def _look_up(self, jid: str, bare: str, module: Element, node: str, ver: str) -> None:
+        try:
+            features = await self._features_of(jid, node, ver)
+        except PytelError as error:
+            self._log.warning("%s is not taken in: it does not tell what it is (%s)", jid, error.message)
+            return
+        finally:
+            if self._arriving.get(bare) is asyncio.current_task():
+                del self._arriving[bare]
+        self._settle(jid, bare, module, features)
+
+    async def _features_of(self, jid: str, node: str, ver: str) -> frozenset[str]:
+        """Ask what a hash stands for; many with one hash are asked once."""
+        if ver not in self._asked:
+            self._asked[ver] = asyncio.ensure_future(self._fetch(jid, node, ver))
+            self._asked[ver].add_done_callback(lambda done: self._answered(ver, done))
+        try:
+            return await asyncio.shield(self._asked[ver])
+        except PytelError:
+            if ver in self._features:
+                return self._features[ver]
+            return await self._fetch(jid, node, ver)  # the one who was asked has gone meanwhile
+
+    def _answered(self, ver: str, done: asyncio.Future[frozenset[str]]) -> None:
+        self._asked.pop(ver, None)
+        if not done.cancelled():
+            done.exception()  # those who wait for it are told
+
+    async def _fetch(self, jid: str, node: str, ver: str) -> frozenset[str]:
+        async with self._room:
+            answer = await self._ask(jid, query_for(node, ver))
+        self._features[ver] = features = verified_features(answer, ver)
+        return features
+
+    def _settle(self, jid: str, bare: str, module: Element, features: frozenset[str]) -> None:
+        before = self._known.get(bare)
+        neighbour = Neighbour(
+            jid=jid, features=features, wants=Wants.of(module), peer=self._peer(bare, module, features)
+        )
+        if before is not None and _boot(before) != _boot(neighbour):  # started anew, and was not seen to go
+            self._changed(self._known.pop(bare), None)
+            before = None
+        self._known[bare] = neighbour
+        self._changed(before, neighbour)
+
+    def _peer(self, bare: str, module: Element, features: frozenset[str]) -> Peer | None:
+        address: Address | None = self._realm.address(bare)
+        boot = module.get("boot", "")
+        if address is None or not boot or not self._access.is_module(bare):
+            return None
+        interfaces = tuple(sorted(feature for feature in features if feature.startswith(_INTERFACE)))
+        card = Card(interfaces=interfaces, boot=boot, primary=module.get("primary") == "true")
+        return Peer(address=address, card=card)
+
+
+def _boot(neighbour: Neighbour) -> str | None:
+    return neighbour.peer.card.boot if neighbour.peer else None

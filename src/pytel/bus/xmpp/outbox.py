@@ -1,0 +1,172 @@
+"""What a module publishes: into the nodes of its own account, and straight to who asked while it ran."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from xml.etree.ElementTree import Element
+
+from pytel.base.errors import ConnectionLost, PytelError
+from pytel.bus.contract import Publication, Topic
+from pytel.bus.xmpp.item import direct_message, encode_item
+from pytel.bus.xmpp.link import Link
+from pytel.bus.xmpp.names import FORMS, PUBLISH_OPTIONS, PUBSUB
+from pytel.bus.xmpp.neighbours import EVERYTHING, Neighbour
+from pytel.bus.xmpp.stanza_errors import condition_of, error_of
+
+KEPT_EVENTS = 200
+"""Items that a node keeps; as many are kept here for who could not hear them yet."""
+ACKNOWLEDGE = 15.0
+_PUBLISH = f"<pubsub xmlns='{PUBSUB}'><publish node='{{node}}'>{{item}}</publish>{{options}}</pubsub>"
+_WRONG_OPTIONS = {"conflict", "resource-constraint", "not-acceptable", "feature-not-implemented", "bad-request"}
+
+
+def _options(topic: Topic) -> str:
+    count = KEPT_EVENTS if topic.kind == "event" else 1
+    wanted = {"persist_items": "1", "access_model": "open", "max_items": str(count)}
+    fields = "".join(
+        f"<field var='pubsub#{name}'><value>{value}</value></field>" for name, value in sorted(wanted.items())
+    )
+    head = f"<field var='FORM_TYPE' type='hidden'><value>{PUBLISH_OPTIONS}</value></field>"
+    return f"<publish-options><x xmlns='{FORMS}' type='submit'>{head}{fields}</x></publish-options>"
+
+
+class _Kept:
+    """One publication: its item, and whether the server has it."""
+
+    __slots__ = ("is_stored", "item", "sent")
+
+    def __init__(self, item: str, sent: float) -> None:
+        self.item, self.sent = item, sent
+        self.is_stored = False
+
+
+class _Node:
+    """One topic of this module: the last items, and how the server takes them."""
+
+    def __init__(self, topic: Topic) -> None:
+        self.topic = topic
+        self.kept: deque[_Kept] = deque(maxlen=KEPT_EVENTS if topic.kind == "event" else 1)
+        self.is_made = False
+        """Whether the node is known to exist with our options: until then one item goes at a time."""
+        self.being_made: _Kept | None = None
+
+
+class Outbox:
+    """Publishes; what the server has not taken when the link is lost goes again when it is back, under the same id."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._nodes: dict[Topic, _Node] = {}
+        self._direct: dict[str, frozenset[str]] = {}
+        self._log = logging.getLogger(f"pytel.xmpp.{link.account}")
+
+    def put(self, publication: Publication, sent: float) -> None:
+        """Publish. Raises `LimitExceeded` for what is too large; without a link it waits for the next one."""
+        kept = _Kept(encode_item(publication, sent), sent)
+        node = self._nodes.get(publication.topic)
+        if node is None:
+            node = self._nodes[publication.topic] = _Node(publication.topic)
+        node.kept.append(kept)
+        if self._link.can_write:
+            self._store(node, kept)
+            self._send(node.topic, kept.item)
+
+    def link_is_up(self) -> None:
+        """Send what the server does not have, and the last states in any case: it may have lost its memory."""
+        for node in self._nodes.values():
+            node.is_made, node.being_made = False, None
+            for kept in node.kept:
+                kept.is_stored = kept.is_stored and node.topic.kind == "event"
+            self._store_next(node)
+
+    # into the nodes
+
+    def _store(self, node: _Node, kept: _Kept) -> None:
+        if node.is_made:
+            self._write(node, kept, "")
+        elif node.being_made is None:
+            node.being_made = kept
+            self._write(node, kept, _options(node.topic))
+
+    def _store_next(self, node: _Node) -> None:
+        """Send what waits: the first with our options, and all others when the node is known to be made."""
+        for kept in list(node.kept):
+            if not kept.is_stored:
+                self._store(node, kept)
+                if not node.is_made:
+                    return
+
+    def _write(self, node: _Node, kept: _Kept, options: str) -> None:
+        content = _PUBLISH.format(node=node.topic, item=kept.item, options=options)
+        try:
+            answer = self._link.query("set", None, content, ACKNOWLEDGE)
+        except ConnectionLost:
+            return  # it goes with the next link
+        answer.add_done_callback(lambda done: self._stored(node, kept, done))
+
+    def _stored(self, node: _Node, kept: _Kept, done: asyncio.Future[Element]) -> None:
+        was_making = node.being_made is kept
+        if done.cancelled() or done.exception() is not None:
+            if was_making:
+                node.being_made = None
+            return
+        answer = done.result()
+        if answer.get("type") == "error":
+            self._refused(node, kept, answer, was_making)
+            return
+        kept.is_stored = True
+        if was_making:
+            node.being_made, node.is_made = None, True
+            self._store_next(node)
+
+    def _refused(self, node: _Node, kept: _Kept, answer: Element, was_making: bool) -> None:
+        condition, _ = condition_of(answer)
+        if was_making and condition in _WRONG_OPTIONS:  # the server has settings of its own for our nodes
+            node.being_made, node.is_made = None, True
+            self._store_next(node)
+            return
+        kept.is_stored = True  # asking again would not help
+        error: PytelError = error_of(answer, "the server")
+        self._log.error("%s was not published: %s", node.topic, error.message)
+        if was_making:
+            node.being_made = None
+            self._store_next(node)
+
+    # straight to listeners
+
+    def neighbour_changed(self, before: Neighbour | None, after: Neighbour | None) -> None:
+        """Somebody wants to hear more or less than before; what was published since then is sent at once."""
+        if after is None:
+            if before is not None:
+                self._direct.pop(before.jid, None)
+            return
+        known = before.wants.since if before is not None else {}
+        self._direct[after.jid] = frozenset(after.wants.since)
+        if not self._direct[after.jid]:
+            del self._direct[after.jid]
+        for wanted, since in after.wants.since.items():
+            if known.get(wanted) != since:
+                self._catch_up(after.jid, wanted, since)
+
+    def _catch_up(self, jid: str, wanted: str, since: float) -> None:
+        for node in list(self._nodes.values()):
+            if wanted in (EVERYTHING, str(node.topic)):
+                is_state = node.topic.kind == "state"
+                items = [kept.item for kept in node.kept if is_state or kept.sent >= since]
+                self._send_to(jid, node.topic, items)
+
+    def _send(self, topic: Topic, item: str) -> None:
+        if self._direct:
+            name = str(topic)
+            for jid, wanted in self._direct.items():
+                if name in wanted or EVERYTHING in wanted:
+                    self._send_to(jid, topic, [item])
+
+    def _send_to(self, jid: str, topic: Topic, items: list[str]) -> None:
+        try:
+            for item in items:
+                self._link.write(direct_message(jid, topic, item))
+        except ConnectionLost:
+            return  # who listens notices by the numbers
