@@ -9,18 +9,20 @@ from typing import Any, TypeVar
 import pytest
 
 from pytel.base import clock, virtual
-from pytel.base.errors import ConfigError, ModuleNotFound, NotAllowed, NotFound
+from pytel.base.errors import ConfigError, DeviceError, ModuleNotFound, NotAllowed, NotFound
 from pytel.base.location import Location
 from pytel.bus.address import Address
 from pytel.bus.contract import CallOptions, Card, Role
 from pytel.interfaces.weather import WeatherState, WeatherStation
 from pytel.module.config import ModuleConfig
+from pytel.module.desk import Site, SiteState
 from pytel.module.handlers import every, on
+from pytel.module.local_supervisor import LocalSupervisor
+from pytel.module.messages import topic_of
 from pytel.module.module import Module
 from pytel.module.site import SiteInfo
 from pytel.module.sitefile import SiteFile
 from pytel.module.specs import ModuleSpec
-from pytel.module.supervisor import Site, Supervisor
 
 T = TypeVar("T")
 KNOWN = SiteInfo(
@@ -60,6 +62,13 @@ class Broken(Module):
         raise ConfigError("the port is missing: write port: /dev/ttyS0")
 
 
+class Nobody:
+    """Whom nobody calls."""
+
+    async def handle_call(self, call: Any) -> None:
+        raise NotImplementedError
+
+
 def site(*names: str) -> SiteFile:
     kinds: dict[str, type[Module]] = {"station": Station, "reader": Reader, "broken": Broken}
     specs = [ModuleSpec(name=name, kind=kinds[name.rstrip("0123456789")], config=ModuleConfig()) for name in names]
@@ -73,7 +82,7 @@ def run(main: Coroutine[Any, Any, T]) -> T:
 @pytest.mark.parametrize("order", list(itertools.permutations(["station", "reader1", "reader2", "reader3"]))[::4])
 def test_the_start_order_does_not_matter(order: tuple[str, ...]) -> None:
     async def main() -> None:
-        supervisor = Supervisor(site(*order))
+        supervisor = LocalSupervisor(site(*order))
         await supervisor.start()
         await clock.sleep(60)
         readers = [runtime.module for runtime in supervisor.running.values() if isinstance(runtime.module, Reader)]
@@ -86,7 +95,7 @@ def test_the_start_order_does_not_matter(order: tuple[str, ...]) -> None:
 
 def test_one_broken_module_does_not_hold_up_the_others() -> None:
     async def main() -> None:
-        supervisor = Supervisor(site("broken", "station"))
+        supervisor = LocalSupervisor(site("broken", "station"))
         await supervisor.start()
         assert [str(address) for address in supervisor.running] == ["station"]
         assert [entry.running for entry in supervisor.entries()] == [False, True]
@@ -99,7 +108,7 @@ def test_one_broken_module_does_not_hold_up_the_others() -> None:
 
 def test_modules_start_and_stop_at_run_time_over_the_bus() -> None:
     async def main() -> None:
-        supervisor = Supervisor(site("station", "reader"))
+        supervisor = LocalSupervisor(site("station", "reader"))
         await supervisor.start()
         await clock.sleep(10)
         reader = supervisor.running[Address("reader")].module
@@ -120,15 +129,30 @@ def test_modules_start_and_stop_at_run_time_over_the_bus() -> None:
     run(main())
 
 
+def test_the_site_tells_whenever_a_module_fares_differently() -> None:
+    async def main() -> list[str]:
+        supervisor = LocalSupervisor(site("station", "reader"))
+        told: list[str] = []
+        ear = supervisor.hub.bus(Address("ear"))
+        await ear.open(Nobody(), Card(interfaces=(), boot="1"))
+        ear.subscribe(topic_of(SiteState), lambda news: told.append(news.data["modules"][0]["status"]))
+        await supervisor.start()
+        await supervisor.stop_module("station")
+        await supervisor.start_module("station")
+        supervisor.running[Address("station")].raise_alarm("sensor", DeviceError("wet"))
+        await clock.sleep(1)
+        await supervisor.stop()
+        await ear.close()
+        return [status for status, _ in itertools.groupby(told)]
+
+    assert run(main()) == [None, "starting", "ready", "closing", None, "starting", "ready", "error", "closing", None]
+
+
 def test_a_viewer_may_look_and_not_switch() -> None:
     async def main() -> None:
-        supervisor = Supervisor(site("station"))
+        supervisor = LocalSupervisor(site("station"))
         await supervisor.start()
         viewer = supervisor.hub.bus(Address("visitor"), Role.VIEWER)
-
-        class Nobody:
-            async def handle_call(self, call: Any) -> None:
-                raise NotImplementedError
 
         await viewer.open(Nobody(), Card(interfaces=(), boot="1"))
         assert len(await viewer.call(Address("site"), "list_modules", {}, CallOptions())) == 1

@@ -21,6 +21,7 @@ from pytel.interfaces.observer import Observer
 from pytel.interfaces.telescope import Telescope
 from pytel.module.faults import nearest
 from pytel.module.interface import Interface
+from pytel.module.local_supervisor import LocalSupervisor
 from pytel.module.specs import SiteFile
 from pytel.module.supervisor import Supervisor
 
@@ -118,7 +119,7 @@ def refuse_unknown(site: SiteFile, only: Sequence[str]) -> None:
 async def running_site(site: SiteFile, only: Sequence[str] = (), *, door: bool = True) -> AsyncIterator[SiteProcess]:
     """Run a site for the length of a block; `door` opens its control socket. The clock is the caller's."""
     async with simulated_hardware(site):
-        supervisor = Supervisor(site)
+        supervisor = LocalSupervisor(site)
         bus = supervisor.hub.bus(Address("cli"), is_proxy=True)
         control = ControlSocket(site.info.state_dir / SOCKET, bus, site.info.name)
         process = SiteProcess(site, supervisor, bus)

@@ -40,6 +40,8 @@ class Lifecycle:
         self.address = address
         self.boot = ids.new_id()
         self.was_ready = False
+        self.watcher: Callable[[], None] | None = None
+        """Called whenever the status or an alarm changes."""
         self._module_type = module_type
         self._publish = publish
         self._status = Status.STARTING
@@ -109,3 +111,5 @@ class Lifecycle:
                 error=newest,
             )
         )
+        if self.watcher is not None:
+            self.watcher()

@@ -26,9 +26,9 @@ from pytel.bus.local import LocalHub
 from pytel.devices.simulated.hardware import Hardware, connect_world, start_world
 from pytel.module import Event, Interface, State
 from pytel.module.faults import raise_for
+from pytel.module.local_supervisor import LocalSupervisor
 from pytel.module.runtime import ModuleRuntime
 from pytel.module.sitefile import SiteFile, parse_site
-from pytel.module.supervisor import Supervisor
 from pytel.module.yaml_lines import read_yaml
 from pytel.testing.seat import Heard, Seat
 
@@ -72,7 +72,7 @@ class Observatory:
         self._full: dict[str, contextlib.ExitStack] = {}
         self.hub = LocalHub()
         self.site: SiteFile
-        self.supervisor: Supervisor
+        self.supervisor: LocalSupervisor
         self._seat: Seat
 
     async def __aenter__(self) -> Self:
@@ -101,7 +101,7 @@ class Observatory:
         self._seat = Seat(self.hub.bus(Address("test"), Role.ADMIN), self.site.info, self._keep)
         await self._seat.open()
         self._stack.push_async_callback(self._seat.close)
-        self.supervisor = Supervisor(self.site, self.hub)
+        self.supervisor = LocalSupervisor(self.site, self.hub)
         self._stack.callback(self._mend_disks)
         self._stack.push_async_callback(self.supervisor.stop)
         await self.supervisor.start()
