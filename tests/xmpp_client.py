@@ -21,7 +21,7 @@ class Refused(Exception):
     """The server does not let us in."""
 
 
-class Client(ClientXMPP):  # type: ignore[misc]
+class Client(ClientXMPP):
     """One connection; `notify` are the nodes it wants to hear of (XEP-0163)."""
 
     def __init__(self, server: XmppServer, name: str, password: str, notify: tuple[str, ...] = ()) -> None:
@@ -29,7 +29,7 @@ class Client(ClientXMPP):  # type: ignore[misc]
         self._server = server
         self.enable_direct_tls = False
         self.enable_plaintext = False
-        self.ca_certs = str(server.ca_file)
+        self.ca_certs = server.ca_file
         self.items: list[tuple[str, str, str, str]] = []
         self.online: set[str] = set()
         self.closed = asyncio.Event()

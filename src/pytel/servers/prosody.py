@@ -87,11 +87,11 @@ class Prosody(XmppServer):
 
 
 def _read_answer(connection: socket.socket) -> Element:
-    parser = XMLPullParser(("end",))
+    parser: XMLPullParser[Any] = XMLPullParser(("end",))
     while data := connection.recv(65536):
         parser.feed(data)
-        for _, element in parser.read_events():
-            found: Any = element
-            if found.tag == f"{{{_ADMIN}}}answer":
-                return found  # type: ignore[no-any-return]
+        for event in parser.read_events():
+            element: Any = event[-1]
+            if isinstance(element, Element) and element.tag == f"{{{_ADMIN}}}answer":
+                return element
     raise ConnectionError("the connection was closed")
