@@ -37,6 +37,7 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(CARRIABLE, inner, max_size=4),
     max_leaves=20,
 )
+PATIENT = settings(deadline=None)
 LISTING = """
 <iq type='set' from='checkov@enterprise.com/rpc' to='warpdrive@enterprise.com/rpc' id='rpc1'>
   <query xmlns='jabber:iq:rpc'>
@@ -77,6 +78,7 @@ def same(one: Any, other: Any) -> bool:
     return bool(one == other) and (not isinstance(one, float) or math.copysign(1, one) == math.copysign(1, other))
 
 
+@PATIENT
 @given(st.lists(VALUES, max_size=4))
 def test_parameters_arrive_as_they_were_sent(params: list[Any]) -> None:
     method, arrived = xmlrpc.decode_call(query(xmlrpc.encode_call("camera.expose", params)))
@@ -84,11 +86,13 @@ def test_parameters_arrive_as_they_were_sent(params: list[Any]) -> None:
     assert same(arrived, params)
 
 
+@PATIENT
 @given(st.dictionaries(CARRIABLE, VALUES, max_size=4))
 def test_named_parameters_arrive_with_their_names(params: dict[str, Any]) -> None:
     assert same(xmlrpc.decode_call(query(xmlrpc.encode_call("expose", params)))[1], params if params else [])
 
 
+@PATIENT
 @given(VALUES)
 def test_results_arrive_as_they_were_sent(value: Any) -> None:
     assert same(xmlrpc.decode_response(query(xmlrpc.encode_result(value))), value)
@@ -117,6 +121,7 @@ def test_what_leaves_is_to_the_letter() -> None:
     )
 
 
+@PATIENT
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_doubles_are_digits_and_a_point(number: float) -> None:
     text = query(xmlrpc.encode_result(number)).findtext(".//{jabber:iq:rpc}double") or ""
@@ -386,6 +391,7 @@ def test_an_error_arrives_with_its_name_and_data() -> None:
     assert (told.message, told.data) == (sent.message, sent.data)
 
 
+@PATIENT
 @given(st.text(max_size=50), st.dictionaries(st.text(), st.text() | st.integers() | st.none(), max_size=3))
 def test_an_error_report_gets_through_whatever_it_says(message: str, data: dict[str, Any]) -> None:
     told = fault_of(xmlrpc.encode_fault({"code": -32005, "message": message, "data": {**data, "name": "Busy"}}))
@@ -475,12 +481,13 @@ def only_known_errors(root: ET.Element) -> None:
             decode(root)
 
 
+@PATIENT
 @given(elements())
 def test_no_element_raises_anything_else(element: ET.Element) -> None:
     only_known_errors(element)
 
 
-@settings(max_examples=300)
+@settings(PATIENT, max_examples=300)
 @given(st.lists(VALUES, max_size=3), st.data())
 def test_a_damaged_message_raises_nothing_else(params: list[Any], data: st.DataObject) -> None:
     """Take a good message and damage it here and there."""

@@ -42,8 +42,13 @@ def check_count(message: Element) -> None:
 def children(parent: Element) -> list[Element]:
     """The elements in one that may hold nothing else. Raises `Misfit` for text beside them."""
     found = list(parent)
-    if _has_text(parent.text) or any(_has_text(element.tail) for element in found):
-        raise Misfit(f"has text beside the elements in <{local_name(parent)}>")
+    text = parent.text
+    if text is not None and text.strip(BLANK):
+        raise _beside(parent)
+    for element in found:
+        text = element.tail
+        if text is not None and text.strip(BLANK):
+            raise _beside(parent)
     return found
 
 
@@ -67,18 +72,19 @@ def local_name(element: Element) -> str:
     return shown(str(element.tag).rpartition("}")[2])
 
 
-def _has_text(text: str | None) -> bool:
-    return text is not None and bool(text.strip(BLANK))
+def _beside(parent: Element) -> Misfit:
+    return Misfit(f"has text beside the elements in <{local_name(parent)}>")
 
 
 def _value(value: Element, depth: int) -> Builtin:
     if not len(value):
         return value.text or ""
-    typed = value[0]
     if len(value) > 1:
         raise Misfit("has more than one type in its <value>")
-    if _has_text(value.text) or _has_text(typed.tail):
-        raise Misfit("has text beside the type in its <value>")
+    typed = value[0]
+    # Almost nobody indents: no call for what is not there.
+    if value.text is not None or typed.tail is not None:
+        children(value)
     reader = _READERS.get(typed.tag)
     if reader is None:
         raise Misfit(f"is of the type <{local_name(typed)}>, which XML-RPC does not know")
@@ -164,21 +170,17 @@ def _struct(element: Element, depth: int) -> dict[str, Builtin]:
     _check_depth(depth)
     made: dict[str, Builtin] = {}
     for member in children(element):
-        name, value = _member(member)
+        parts = children(member)
+        if member.tag != _MEMBER or len(parts) != 2 or parts[0].tag != _NAME or parts[1].tag != VALUE:
+            raise Misfit("must consist of <member>s, each of one <name> and one <value>")
+        name = text_of(parts[0])
         if name in made:
             raise Misfit(f"has the member {shown(name)!r} twice")
         try:
-            made[name] = _value(value, depth + 1)
+            made[name] = _value(parts[1], depth + 1)
         except Misfit as misfit:
             raise misfit.within(f".{shown(name)}") from None
     return made
-
-
-def _member(member: Element) -> tuple[str, Element]:
-    parts = children(member)
-    if member.tag != _MEMBER or [part.tag for part in parts] != [_NAME, VALUE]:
-        raise Misfit("must consist of <member>s, each of one <name> and one <value>")
-    return text_of(parts[0]), parts[1]
 
 
 def _check_depth(depth: int) -> None:
