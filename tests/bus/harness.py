@@ -32,6 +32,9 @@ class BusHarness(ABC):
         self.runtimes: dict[str, ModuleRuntime] = {}
         self._buses: list[Bus] = []
 
+    async def prepare(self) -> None:  # noqa: B027 - most buses need nothing
+        """Have ready what connections need."""
+
     @abstractmethod
     def make_bus(self, address: Address, role: Role, is_proxy: bool) -> Bus:
         """A connection that is not open yet."""

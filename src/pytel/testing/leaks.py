@@ -21,8 +21,8 @@ _FAILED = pytest.StashKey[bool]()
 _WATCH = pytest.StashKey["_Watch"]()
 _PATIENCE = 2.0
 """Real seconds that a thread has to end after its test."""
-_LOOP_OWN_THREADS = ("asyncio_", "pytest_timeout")
-"""Threads that end with the event loop or the test runner."""
+_LASTING_THREADS = ("asyncio_", "pytest_timeout", "pytel-children")
+"""Threads that end with the event loop, the test runner or (the one that starts servers) the process."""
 
 
 class LeakError(AssertionError):
@@ -155,5 +155,5 @@ def _alive(known: set[threading.Thread]) -> list[threading.Thread]:
     return [
         thread
         for thread in threading.enumerate()
-        if thread not in known and thread.is_alive() and not thread.name.startswith(_LOOP_OWN_THREADS)
+        if thread not in known and thread.is_alive() and not thread.name.startswith(_LASTING_THREADS)
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
@@ -50,6 +51,8 @@ from pytel.bus.xmpp.stanza_errors import error_stanza
 PATIENCE = 60.0
 """Real seconds that a server may take to come up when a module opens its bus."""
 TOLERATED_SKEW = 1.0
+FAREWELL = 2.0
+"""Real seconds that leaving may take while the server does not answer."""
 _IQ, _MESSAGE, _PRESENCE = (f"{{{CLIENT}}}{name}" for name in ("iq", "message", "presence"))
 _OVERLAP = 1.0
 
@@ -98,6 +101,16 @@ class XmppBus(Bus):
         self._is_presence_due = False
         self._log = logging.getLogger(f"pytel.xmpp.{account}")
 
+    @property
+    def is_up(self) -> bool:
+        """Whether there is a link to the server, and all is announced on it."""
+        return self._link.is_up
+
+    @property
+    def bare_jid(self) -> str:
+        """The account."""
+        return self._link.bare_jid
+
     # life
 
     async def open(self, endpoint: Endpoint, card: Card) -> None:
@@ -132,12 +145,20 @@ class XmppBus(Bus):
             raise Conflict(f"a module called {self.address} is on the bus already; stop it or choose another name")
 
     async def close(self) -> None:
-        """Disappear and disconnect; calls under way fail with `ConnectionLost`."""
+        """Disappear and disconnect, when what was published is out; calls under way fail with `ConnectionLost`."""
         await self._calls.close()
+        if self._link.is_up:
+            await self._outbox.drained(FAREWELL)
+            await self._settled(FAREWELL)
         await self._link.close("<presence type='unavailable'/>")
         self._neighbours.clear()
         await self._inbox.close()
         self._watchers.clear()
+
+    async def _settled(self, deadline: float) -> None:
+        """Let come in what the server has for us: somebody may have begun to listen just now."""
+        with contextlib.suppress(PytelError):
+            await self._link.query("get", self._link.server.domain, f"<ping xmlns='{PING}'/>", deadline)
 
     def drop(self) -> None:
         """Vanish at once, as a killed process does."""

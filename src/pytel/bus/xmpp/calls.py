@@ -53,7 +53,7 @@ class Calls:
         plain: bool,
     ) -> Builtin:
         """Call a method; `plain` sends it as XEP-0009. Raises what the callee raised, `ModuleNotFound`, `Timeout`."""
-        if not self._link.is_up:
+        if not self._link.can_write:
             raise ConnectionLost(f"{self._link.account} is not connected, so {target} cannot be called")
         expires = clock.real_time() + options.timeout + self.offset
         self._number += 1

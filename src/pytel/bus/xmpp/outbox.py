@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import math
 from collections import deque
 from xml.etree.ElementTree import Element
 
@@ -17,6 +19,8 @@ from pytel.bus.xmpp.stanza_errors import condition_of, error_of
 
 KEPT_EVENTS = 200
 """Items that a node keeps; as many are kept here for who could not hear them yet."""
+KEPT_STATES = 20
+"""States kept for who has begun to listen and is not known yet; a node keeps the last one."""
 ACKNOWLEDGE = 15.0
 _PUBLISH = f"<pubsub xmlns='{PUBSUB}'><publish node='{{node}}'>{{item}}</publish>{{options}}</pubsub>"
 _WRONG_OPTIONS = {"conflict", "resource-constraint", "not-acceptable", "feature-not-implemented", "bad-request"}
@@ -47,10 +51,20 @@ class _Node:
 
     def __init__(self, topic: Topic) -> None:
         self.topic = topic
-        self.kept: deque[_Kept] = deque(maxlen=KEPT_EVENTS if topic.kind == "event" else 1)
+        self.kept: deque[_Kept] = deque(maxlen=KEPT_EVENTS if topic.kind == "event" else KEPT_STATES)
         self.is_made = False
         """Whether the node is known to exist with our options: until then one item goes at a time."""
         self.being_made: _Kept | None = None
+
+    def unstored(self) -> list[_Kept]:
+        """What the server should have and has not: of a state only the last."""
+        wanted = list(self.kept) if self.topic.kind == "event" else [self.kept[-1]]
+        return [kept for kept in wanted if not kept.is_stored]
+
+    def since(self, time: float) -> list[str]:
+        """The items sent since a time, and the last one of a state in any case."""
+        found = [kept.item for kept in self.kept if kept.sent >= time]
+        return found or ([self.kept[-1].item] if self.topic.kind == "state" else [])
 
 
 class Outbox:
@@ -60,6 +74,7 @@ class Outbox:
         self._link = link
         self._nodes: dict[Topic, _Node] = {}
         self._direct: dict[str, frozenset[str]] = {}
+        self._taken = asyncio.Event()
         self._log = logging.getLogger(f"pytel.xmpp.{link.account}")
 
     def put(self, publication: Publication, sent: float) -> None:
@@ -81,6 +96,14 @@ class Outbox:
                 kept.is_stored = kept.is_stored and node.topic.kind == "event"
             self._store_next(node)
 
+    async def drained(self, deadline: float) -> None:
+        """Wait until the server has all that was published, or has no more time for it."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(deadline):
+                while self._link.can_write and any(node.unstored() for node in self._nodes.values()):
+                    self._taken.clear()
+                    await self._taken.wait()
+
     # into the nodes
 
     def _store(self, node: _Node, kept: _Kept) -> None:
@@ -92,11 +115,10 @@ class Outbox:
 
     def _store_next(self, node: _Node) -> None:
         """Send what waits: the first with our options, and all others when the node is known to be made."""
-        for kept in list(node.kept):
-            if not kept.is_stored:
-                self._store(node, kept)
-                if not node.is_made:
-                    return
+        for kept in node.unstored():
+            self._store(node, kept)
+            if not node.is_made:
+                return
 
     def _write(self, node: _Node, kept: _Kept, options: str) -> None:
         content = _PUBLISH.format(node=node.topic, item=kept.item, options=options)
@@ -108,6 +130,7 @@ class Outbox:
 
     def _stored(self, node: _Node, kept: _Kept, done: asyncio.Future[Element]) -> None:
         was_making = node.being_made is kept
+        self._taken.set()
         if done.cancelled() or done.exception() is not None:
             if was_making:
                 node.being_made = None
@@ -148,14 +171,14 @@ class Outbox:
             del self._direct[after.jid]
         for wanted, since in after.wants.since.items():
             if known.get(wanted) != since:
-                self._catch_up(after.jid, wanted, since)
+                self._catch_up(after.jid, wanted, since, is_new=before is None)
 
-    def _catch_up(self, jid: str, wanted: str, since: float) -> None:
+    def _catch_up(self, jid: str, wanted: str, since: float, *, is_new: bool) -> None:
+        """Send what was missed; who has just come gets only the last of each state."""
         for node in list(self._nodes.values()):
             if wanted in (EVERYTHING, str(node.topic)):
-                is_state = node.topic.kind == "state"
-                items = [kept.item for kept in node.kept if is_state or kept.sent >= since]
-                self._send_to(jid, node.topic, items)
+                is_old = is_new and node.topic.kind == "state"
+                self._send_to(jid, node.topic, node.since(math.inf if is_old else since))
 
     def _send(self, topic: Topic, item: str) -> None:
         if self._direct:
