@@ -180,6 +180,8 @@ def _of_the_same(one: Call, other: Call) -> bool:
 def _named(call: Call) -> Mapping[str, Any]:
     if isinstance(call.params, Mapping):
         return call.params
+    if len(call.params) == 1 and isinstance(call.params[0], Mapping):
+        return call.params[0]  # a struct of named parameters, as callers in XML-RPC send it
     return dict(zip(("job", "timeout"), call.params, strict=False))
 
 

@@ -17,7 +17,7 @@ from pytel.base.units import Seconds
 from pytel.bus.contract import Builtin, Role
 from pytel.module.faults import Lines
 from pytel.module.jobs import DirectJob, Job
-from pytel.module.struct_check import check_struct
+from pytel.module.struct_check import check_struct, takes_mapping
 
 S = TypeVar("S")
 P = ParamSpec("P")
@@ -134,8 +134,14 @@ class Method(msgspec.Struct, frozen=True, kw_only=True):
         return {name: to_builtins(value) for name, value in bound.items()}
 
     def parse(self, params: Mapping[str, Builtin] | Sequence[Builtin]) -> dict[str, Any]:
-        """Check parameters that came over a bus. Raises `InvalidParams` naming method and parameter."""
+        """Check parameters that came over a bus. Raises `InvalidParams` naming method and parameter.
+
+        They come by name or by position, trailing optional ones left out. A single struct by position stands for names
+        where it cannot be the first parameter: callers in XML-RPC have no other way.
+        """
         names = self.params.__struct_fields__
+        if not isinstance(params, Mapping) and len(params) == 1 and self._holds_names(params[0]):
+            params = params[0]
         if not isinstance(params, Mapping):
             if len(params) > len(names):
                 raise InvalidParams(f"{self.name} takes at most {len(names)} parameters, {len(params)} came")
@@ -145,6 +151,17 @@ class Method(msgspec.Struct, frozen=True, kw_only=True):
         except msgspec.ValidationError as error:
             raise InvalidParams(f"{self.name}: {self._faults(params) or error}") from error
         return {name: getattr(parsed, name) for name in names}
+
+    def _holds_names(self, value: Builtin) -> bool:
+        """Tell whether a value by position can only be meant as a struct of named parameters."""
+        if not isinstance(value, Mapping):
+            return False
+        fields = msgspec.structs.fields(self.params)
+        if not fields or not takes_mapping(fields[0].type):
+            return True
+        is_of_names = value.keys() <= {field.name for field in fields}
+        # Strictly: a struct of defaults would take any mapping and lose what it does not know.
+        return is_of_names and bool(check_struct(value, fields[0].type, Lines(self.name)))
 
     def _faults(self, params: Mapping[str, Builtin]) -> str:
         """All that is wrong with parameters, in words for people."""

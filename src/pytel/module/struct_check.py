@@ -51,6 +51,14 @@ def plain_struct(value: Any, kind: Any, lines: Lines, path: KeyPath = ()) -> tup
     return plain, check.faults
 
 
+def takes_mapping(kind: Any) -> bool:
+    """Tell whether some value of a type is a mapping."""
+    kind, _ = _unwrap(kind)
+    if _is_union(kind):
+        return any(takes_mapping(branch) for branch in typing.get_args(kind))
+    return kind in (Any, object) or _is_section(kind)
+
+
 class _Check:
     """Walks a value and its type side by side; returns what msgspec can convert."""
 
