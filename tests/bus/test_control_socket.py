@@ -17,7 +17,8 @@ from pytel.base.errors import LimitExceeded, PytelError
 from pytel.bus import jsonrpc
 from pytel.bus.address import Address
 from pytel.bus.contract import Builtin, Call, Card, Topic
-from pytel.bus.control_socket import MAX_LINE, ControlSocket, split_method
+from pytel.bus.control_socket import MAX_LINE, ControlSocket
+from pytel.bus.door import split_method
 from pytel.bus.local import LocalBus, LocalHub
 
 

@@ -1,60 +1,47 @@
 """The door of a running site for its own host: JSON-RPC 2.0, one message a line, over a Unix socket.
 
-Besides `address.method` it knows `rpc.discover` (the descriptions of all modules), `modules.list`, `states.list`,
-`events.subscribe` (then notifications `state`, `event` and `events.dropped` follow), `events.unsubscribe` and
-`session.info`.
+Besides what every door answers it knows `events.subscribe` (then notifications `state`, `event` and `events.dropped`
+follow) and `events.unsubscribe`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import os
 import pwd
 import socket
 import struct
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from datetime import UTC, datetime
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
-from pytel.base import clock
 from pytel.base.errors import (
     ConfigError,
     InvalidParams,
     InvalidRequest,
     MethodNotFound,
-    NotAllowed,
-    PytelError,
-    wrap,
 )
 from pytel.base.threads import in_thread
 from pytel.bus import jsonrpc
-from pytel.bus.address import Address
 from pytel.bus.contract import (
     Builtin,
     Bus,
     Call,
-    CallOptions,
-    Card,
     Origin,
-    Peer,
     Publication,
     Role,
     Subscription,
-    Topic,
 )
+from pytel.bus.door import NOBODY, Door, Own, Visitor
+from pytel.bus.publications import told
 
 MAX_LINE = 1 << 20
 MAX_PATH = 107
 MAX_IN_FLIGHT = 32
 QUEUE = 1000
 """Publications that wait for a slow client; beyond, the oldest are dropped and counted."""
-LONGEST_WAIT = 60.0
 
 
 @contextlib.contextmanager
@@ -81,21 +68,18 @@ class ControlSocket:
 
     def __init__(self, path: Path, bus: Bus, site: str) -> None:
         self.path = path
-        self.site = site
         self.bus = bus
-        self.log = logging.getLogger("pytel.control_socket")
+        self.door = Door(bus, site)
         self._server: asyncio.Server | None = None
         self._clients: set[asyncio.Task[None]] = set()
-        self._states: dict[tuple[Address, Topic], Publication] = {}
 
     async def start(self, *, listening: bool = True) -> None:
         """Join the bus and listen (on the virtual clock nobody can call: then only join).
 
         What is left of an earlier socket of this path is removed: the site's lock says that it is dead.
         """
-        await self.bus.open(_Mute(), Card(interfaces=(), boot="-"))
-        self.bus.subscribe(None, self._keep)
-        self.bus.watch_peers(self._forget)
+        await self.bus.open(_Mute(), NOBODY)
+        self.door.open()
         if not listening:
             return
         listener = await in_thread(_listen, self.path)
@@ -103,6 +87,7 @@ class ControlSocket:
 
     async def stop(self) -> None:
         """Stop listening and send the clients away."""
+        self.door.close()
         if self._server is None:
             await self.bus.close()
             return
@@ -114,18 +99,6 @@ class ControlSocket:
         await self.bus.close()
         await in_thread(self.path.unlink, missing_ok=True)
 
-    def states(self) -> list[Publication]:
-        """The last states of the modules that are present, by address."""
-        return [self._states[key] for key in sorted(self._states, key=lambda key: (str(key[0]), str(key[1])))]
-
-    def _keep(self, publication: Publication) -> None:
-        if publication.topic.kind == "state":
-            self._states[publication.publisher, publication.topic] = publication
-
-    def _forget(self, peer: Peer, present: bool) -> None:
-        if not present:
-            self._states = {key: value for key, value in self._states.items() if key[0] != peer.address}
-
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         if task is not None:
@@ -133,7 +106,7 @@ class ControlSocket:
             task.add_done_callback(self._clients.discard)
         try:
             origin = await _origin_of(writer)
-            await _Client(self, reader, writer, origin).serve()
+            await _Client(self.door, reader, writer, origin).serve()
         except ConnectionError:
             pass  # the client left
         except asyncio.CancelledError:
@@ -143,7 +116,7 @@ class ControlSocket:
 
 
 class _Mute:
-    """The gateway's own endpoint: nobody calls it."""
+    """The door's own endpoint: nobody calls it."""
 
     async def handle_call(self, call: Call) -> Builtin:
         raise MethodNotFound("this is a door for callers, not a module")
@@ -184,10 +157,8 @@ def _user_name(uid: int) -> str:
 class _Client:
     """One connection: requests in, answers and publications out."""
 
-    def __init__(
-        self, server: ControlSocket, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, origin: Origin
-    ) -> None:
-        self._server, self._bus, self._origin = server, server.bus, origin
+    def __init__(self, door: Door, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, origin: Origin) -> None:
+        self._bus = door.bus
         self._reader, self._writer = reader, writer
         self._room = asyncio.Semaphore(MAX_IN_FLIGHT)
         self._news: deque[Publication] = deque(maxlen=QUEUE)
@@ -195,14 +166,12 @@ class _Client:
         self._is_news = asyncio.Event()
         self._subscription: Subscription | None = None
         self._wanted: frozenset[str] | None = None
-        self._own: dict[str, Callable[[Mapping[str, Any]], Awaitable[Builtin]]] = {
-            "rpc.discover": self._discover,
-            "modules.list": self._list_modules,
-            "states.list": self._list_states,
+        own: dict[str, Own] = {
             "events.subscribe": self._subscribe,
             "events.unsubscribe": self._unsubscribe,
             "session.info": self._info,
         }
+        self._visitor = Visitor(door, origin, own)
 
     async def serve(self) -> None:
         """Answer until the client leaves."""
@@ -238,76 +207,14 @@ class _Client:
 
     async def _answer(self, received: bytes) -> None:
         try:
-            answer = await self._answered(received)
+            answer = await self._visitor.answered(received)
             if answer is not None:
                 await self._send(answer)
         finally:
             self._room.release()  # only now: who does not read his answers may ask no more
 
-    async def _answered(self, received: bytes) -> Builtin:
-        try:
-            message = jsonrpc.parse(received)
-            if isinstance(message, list):
-                return await self._batch(message)
-            return await self._one(message)
-        except PytelError as error:
-            return jsonrpc.failure(None, error)
-
-    async def _batch(self, messages: list[Builtin]) -> Builtin:
-        if not 1 <= len(messages) <= jsonrpc.MAX_BATCH:
-            raise InvalidRequest(f"a batch holds 1 to {jsonrpc.MAX_BATCH} requests, not {len(messages)}")
-        answers = await asyncio.gather(*(self._one(message) for message in messages))
-        return [answer for answer in answers if answer is not None] or None
-
-    async def _one(self, message: Builtin) -> Builtin:
-        try:
-            request = jsonrpc.request_of(message)
-        except InvalidRequest as error:
-            return jsonrpc.failure(jsonrpc.id_of(message), error)
-        try:
-            answer = jsonrpc.result(request.id, await self._call(request))
-        except Exception as error:  # noqa: BLE001 - whatever it is, the client is told
-            answer = jsonrpc.failure(request.id, wrap(error))
-        return answer if request.has_id else None
-
-    async def _call(self, request: jsonrpc.Request) -> Builtin:
-        if request.method in self._own:
-            return await self._own[request.method](request.params if isinstance(request.params, dict) else {})
-        target, method = split_method(request.method)
-        timeout = 10.0
-        if method == "job.wait":
-            timeout += _waiting(request.params)
-        options = CallOptions(timeout=timeout, origin=self._origin)
-        return await self._bus.call(target, method, request.params, options)
-
-    async def _discover(self, params: Mapping[str, Any]) -> Builtin:
-        addresses = [peer.address for peer in self._bus.peers() if peer.address != self._bus.address]
-        found = await asyncio.gather(*(self._describe(address) for address in addresses))
-        return {str(address): document for address, document in zip(addresses, found, strict=True) if document}
-
-    async def _describe(self, address: Address) -> Builtin:
-        try:
-            return await self._bus.call(address, "rpc.discover", {}, CallOptions(timeout=5.0, origin=self._origin))
-        except PytelError as error:
-            self._server.log.debug("%s does not describe itself: %s", address, error)
-            return None
-
-    async def _list_modules(self, params: Mapping[str, Any]) -> Builtin:
-        peers = [peer for peer in self._bus.peers() if peer.address != self._bus.address]
-        return [{"address": str(peer.address), **msgspec.to_builtins(peer.card)} for peer in peers]
-
-    async def _list_states(self, params: Mapping[str, Any]) -> Builtin:
-        return [_told(publication) for publication in self._server.states()]
-
     async def _info(self, params: Mapping[str, Any]) -> Builtin:
-        return {
-            "site": self._server.site,
-            "origin": self._origin.name,
-            "role": self._origin.role.value,
-            "process": os.getpid(),
-            "time": _iso(clock.time()),
-            "rate": clock.current().rate,
-        }
+        return {**self._visitor.info(), "process": os.getpid()}
 
     async def _subscribe(self, params: Mapping[str, Any]) -> Builtin:
         topics = params.get("topics")
@@ -343,43 +250,8 @@ class _Client:
                     dropped, self._dropped = self._dropped, 0
                     await self._send(jsonrpc.notification("events.dropped", {"count": dropped}))
                 publication = self._news.popleft()
-                await self._send(jsonrpc.notification(publication.topic.kind, _told(publication)))
+                await self._send(jsonrpc.notification(publication.topic.kind, told(publication)))
 
     async def _send(self, message: Builtin) -> None:
         self._writer.write(jsonrpc.line(message))
         await self._writer.drain()
-
-
-def split_method(text: str) -> tuple[Address, str]:
-    """Split `[group.]module[@site].method` or `….job.wait`. Raises `InvalidParams`, `MethodNotFound`."""
-    head, _, method = text.rpartition(".")
-    if head.endswith((".job", ".rpc")):
-        head, _, space = head.rpartition(".")
-        method = f"{space}.{method}"
-    if not head or not method:
-        raise MethodNotFound(f"{text!r} names no module and method; write 'telescope.park'")
-    if method.startswith("_"):
-        raise NotAllowed(f"{method!r} is private")
-    return Address.parse(head), method
-
-
-def _waiting(params: Mapping[str, Any] | list[Any]) -> float:
-    wanted = params.get("timeout") if isinstance(params, Mapping) else params[1] if len(params) > 1 else None
-    if isinstance(wanted, bool) or not isinstance(wanted, (int, float)):
-        return LONGEST_WAIT
-    return min(max(0.0, wanted), LONGEST_WAIT)
-
-
-def _told(publication: Publication) -> Builtin:
-    return {
-        "topic": str(publication.topic),
-        "publisher": str(publication.publisher),
-        "seq": publication.seq,
-        "boot": publication.boot,
-        "time": _iso(publication.time),
-        "data": publication.data,
-    }
-
-
-def _iso(time: float) -> str:
-    return datetime.fromtimestamp(time, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from pytel.base.errors import ControlHeld, InvalidParams, MethodNotFound, ModuleNotFound, PytelError
 from pytel.base.units import parse_quantity
-from pytel.bus.control_socket import split_method
+from pytel.bus.door import split_method
 from pytel.cli.client import SiteClient, find_socket
 from pytel.cli.look import unit_in
 from pytel.cli.screen import as_json, console

@@ -53,7 +53,7 @@ class LocalSupervisor(Supervisor):
             spec.kind,
             config=spec.config,
             site=self.site,
-            bus=self.hub.bus(spec.address),
+            bus=self.hub.bus(spec.address, is_proxy=getattr(spec.kind, "is_proxy", False)),
             uses=spec.uses,
             primary=spec.primary,
         )

@@ -37,6 +37,8 @@ class Module:
     """
 
     is_module: ClassVar[bool] = True
+    is_proxy: ClassVar[bool] = False
+    """Whether it calls in the name, and with the role, of the people behind it (the gateway)."""
 
     class Config(ModuleConfig, frozen=True, kw_only=True):
         """Options of the module in the site file."""
