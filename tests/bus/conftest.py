@@ -9,16 +9,18 @@ from pathlib import Path
 import pytest
 
 from bus.harness import BusHarness, LocalHarness
+from bus.http_harness import HttpHarness
 from bus.xmpp_harness import XmppHarness
 
 HARNESSES: dict[str, Callable[[Path], BusHarness]] = {
     "local": LocalHarness,
+    "http": HttpHarness,
     "xmpp-prosody": partial(XmppHarness, kind="prosody", wire="json"),
     "xmpp-prosody-xep-0009": partial(XmppHarness, kind="prosody", wire="xep-0009"),
     "xmpp-ejabberd": partial(XmppHarness, kind="ejabberd", wire="json"),
     "xmpp-ejabberd-xep-0009": partial(XmppHarness, kind="ejabberd", wire="xep-0009"),
 }
-BUSES = [pytest.param(name, marks=() if name == "local" else pytest.mark.slow) for name in HARNESSES]
+BUSES = [pytest.param(name, marks=() if name in ("local", "http") else pytest.mark.slow) for name in HARNESSES]
 
 
 @pytest.fixture(params=BUSES)

@@ -135,3 +135,11 @@ def encode(message: Builtin) -> bytes:
         return _encoder.encode(message)
     except (OverflowError, UnicodeEncodeError, RecursionError, TypeError) as error:
         raise InternalError(f"this cannot travel as JSON: {error}") from error
+
+
+def encoded_fault(identity: jsonrpc.RequestId, error: BaseException) -> bytes:
+    """The answer to a call that failed, as bytes; one whose sentence or data are no text arrives without them."""
+    try:
+        return encode(fault(identity, error))
+    except InternalError as unspeakable:
+        return encode(fault(identity, InternalError(f"{wrap(error).name}, and {unspeakable.message}")))

@@ -1,0 +1,138 @@
+"""The section `http` of a site file: where modules listen, and who may call them."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Meta
+
+from pytel.base.errors import ConfigError
+
+Port = Annotated[int, Meta(ge=1, le=65535)]
+FIRST_PORT = 8100
+DESK = "site"
+"""The supervisor, which has the first port; the modules of the file follow in their order."""
+
+
+class TlsSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Files in PEM, relative to the site file; `ca` verifies the other modules (default: the system's authorities)."""
+
+    certificate: str
+    key: str
+    ca: str | None = None
+
+
+class HttpSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where modules listen and who may call them.
+
+    The supervisor listens on 127.0.0.1 at `port`, the modules at the ports that follow, in the order of the file;
+    `listen` gives some another `HOST:PORT`. `modules` are the addresses (URLs) of modules that run elsewhere, or by
+    which a module of this file is reached from outside. `accounts` defaults to `http/accounts.json` in the state
+    directory.
+    """
+
+    port: Port = FIRST_PORT
+    listen: dict[str, str] = {}
+    modules: dict[str, str] = {}
+    accounts: str | None = None
+    tls: TlsSection | None = None
+    insecure: bool = False
+
+
+class Listen(msgspec.Struct, frozen=True):
+    """Where a module listens."""
+
+    host: str
+    port: int
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this host can reach it."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+    @property
+    def needs_tls(self) -> bool:
+        """Whether what is sent could be read on the way."""
+        return not self.is_loopback
+
+    @classmethod
+    def parse(cls, text: str) -> Listen:
+        """Read `HOST:PORT` or `[IPv6]:PORT`. Raises `ConfigError`."""
+        try:
+            parts = urlsplit(f"//{text}")
+            host, port = parts.hostname, parts.port
+        except ValueError:
+            host, port = None, None
+        if not host or not port or parts.username or parts.path:
+            raise ConfigError(f"{text!r} is no place to listen at; write '127.0.0.1:8101'")
+        return cls(host, port)
+
+    def url(self, *, tls: bool) -> str:
+        """The address by which it is reached."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'https' if tls and self.needs_tls else 'http'}://{host}:{self.port}"
+
+
+class Tls(msgspec.Struct, frozen=True, kw_only=True):
+    """Files in PEM."""
+
+    certificate: Path
+    key: Path
+    ca: Path | None = None
+
+
+class HttpConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """The section with its defaults filled in: `listen` has the modules of this file, `urls` all of the site."""
+
+    listen: Mapping[str, Listen]
+    urls: Mapping[str, str]
+    accounts: Path
+    tls: Tls | None = None
+    insecure: bool = False
+
+
+def filled_in(section: HttpSection, *, state_dir: Path, directory: Path, modules: Sequence[str]) -> HttpConfig:
+    """Fill the defaults in; `modules` are the addresses of the site file's modules. Raises `ConfigError`."""
+
+    def path(given: str) -> Path:
+        return directory / Path(given).expanduser()
+
+    listen = {name: Listen("127.0.0.1", section.port + index) for index, name in enumerate((DESK, *modules))}
+    listen |= {name: Listen.parse(text) for name, text in section.listen.items()}
+    tls = section.tls
+    urls = {name: where.url(tls=tls is not None) for name, where in listen.items()}
+    return HttpConfig(
+        listen=listen,
+        urls=urls | {name: checked_url(url) for name, url in section.modules.items()},
+        accounts=path(section.accounts) if section.accounts else state_dir / "http" / "accounts.json",
+        tls=Tls(certificate=path(tls.certificate), key=path(tls.key), ca=path(tls.ca) if tls.ca else None)
+        if tls
+        else None,
+        insecure=section.insecure,
+    )
+
+
+def checked_url(url: str) -> str:
+    """Check the address of a module, such as `https://dome:8101`. Raises `ConfigError`."""
+    try:
+        parts = urlsplit(url)
+        fine = parts.scheme in ("http", "https") and parts.hostname and not parts.username and parts.port != 0
+    except ValueError:
+        fine = False
+    if not fine or parts.query or parts.fragment:
+        raise ConfigError(f"{url!r} is no address of a module; write 'http://127.0.0.1:8101' or 'https://host:8101'")
+    return url.rstrip("/")
+
+
+def is_safe(url: str) -> bool:
+    """Whether nobody on the way can read what is sent to an address."""
+    parts = urlsplit(url)
+    return parts.scheme == "https" or Listen(parts.hostname or "", 0).is_loopback

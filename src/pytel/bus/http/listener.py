@@ -1,0 +1,173 @@
+"""An HTTP server in the module's own event loop: uvicorn's protocol, with limits for slow and endless clients."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import errno
+import ssl
+from email.utils import formatdate
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from pytel.base.errors import ConfigError, Conflict
+from pytel.base.threads import in_thread
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+    from pytel.bus.http.config import Listen, Tls
+
+HEAD_TIMEOUT = 10.0
+"""Real seconds that a client may take for the head of a request."""
+MAX_HEAD = 64 << 10
+MAX_CONNECTIONS = 500
+KEEP_ALIVE = 75.0
+"""Real seconds that an idle connection is kept; clients let go earlier (`KEPT_IDLE` in `client.py`)."""
+FAREWELL = 1.0
+"""Real seconds that answers under way have at the end."""
+
+
+class _Protocol(HttpToolsProtocol):
+    """One connection. uvicorn bounds neither the time nor the size of a request's head."""
+
+    _deadline: asyncio.TimerHandle | None = None
+    _head = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        if len(self.connections) > MAX_CONNECTIONS:
+            transport.abort()
+        else:
+            self._expect_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._head_is_complete()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self.cycle is None or self.cycle.response_complete:
+            self._expect_head()
+            self._head += len(data)
+        super().data_received(data)
+        if self._head > MAX_HEAD and self._deadline is not None:
+            self.transport.abort()
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.scope["state"]["abort"] = self.transport.abort
+
+    def on_headers_complete(self) -> None:
+        self._head_is_complete()
+        super().on_headers_complete()
+
+    def _expect_head(self) -> None:
+        if self._deadline is None:
+            self._deadline = self.loop.call_later(HEAD_TIMEOUT, self.transport.abort)
+
+    def _head_is_complete(self) -> None:
+        self._head = 0
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+
+class Listener:
+    """Serves an application at one address."""
+
+    def __init__(self, app: ASGIApp, listen: Listen, tls: Tls | None) -> None:
+        self._listen = listen
+        self._tls = tls if listen.needs_tls else None
+        self._config = uvicorn.Config(
+            app,
+            http=_Protocol,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_keep_alive=int(KEEP_ALIVE),
+        )
+        self._state = ServerState()
+        self._server: asyncio.Server | None = None
+        self._dating: asyncio.TimerHandle | None = None
+
+    async def start(self, who: str) -> None:
+        """Listen. Raises `Conflict` when the port is taken, `ConfigError` when it cannot be had."""
+        context = await in_thread(_server_context, self._tls) if self._tls else None
+        self._config.load()
+        loop = asyncio.get_running_loop()
+        host, port = self._listen.host, self._listen.port
+        try:
+            # Connections inherit the context of whoever creates the server: let it be nobody's.
+            self._server = await loop.create_task(
+                loop.create_server(self._make_protocol, host, port, ssl=context, backlog=128),
+                context=contextvars.Context(),
+            )
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise Conflict(
+                    f"{who} cannot listen on {host}:{port}, which is taken: it runs already, or another program has "
+                    "the port; stop that, or choose another port under http: listen"
+                ) from error
+            raise ConfigError(f"{who} cannot listen on {host}:{port}: {error.strerror or error}") from error
+        self._date()
+
+    @property
+    def port(self) -> int:
+        """The port it listens on, which the system chose where 0 was asked for; 0 while it does not listen."""
+        return int(self._server.sockets[0].getsockname()[1]) if self._server is not None else 0
+
+    def _make_protocol(self) -> asyncio.Protocol:
+        return _Protocol(config=self._config, server_state=self._state, app_state={})
+
+    def _date(self) -> None:
+        self._state.default_headers = [(b"date", formatdate(usegmt=True).encode())]
+        self._dating = asyncio.get_running_loop().call_later(1.0, self._date)
+
+    async def stop(self) -> None:
+        """Stop listening, let answers under way go out, and close what is still open then."""
+        self._close()
+        for connection in list(self._state.connections):
+            connection.shutdown()
+        if tasks := list(self._state.tasks):
+            await asyncio.wait(tasks, timeout=FAREWELL)
+        self.abort()
+        if tasks := list(self._state.tasks):  # what answers nobody now
+            await asyncio.wait(tasks, timeout=FAREWELL)
+
+    def abort(self) -> None:
+        """End at once, as a killed process does."""
+        self._close()
+        for connection in list(self._state.connections):
+            transport: Any = connection.transport
+            transport.abort()
+
+    def _close(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        if self._dating is not None:
+            self._dating.cancel()
+            self._dating = None
+
+
+def _server_context(tls: Tls) -> ssl.SSLContext:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(tls.certificate, tls.key)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(f"the certificate {tls.certificate} with key {tls.key} cannot be used: {error}") from error
+    return context
+
+
+def client_context(ca: Any) -> ssl.SSLContext:
+    """What verifies the modules that are called (blocking); `ca` None: by the system's authorities."""
+    try:
+        return ssl.create_default_context(cafile=ca)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(f"the authority {ca} cannot be used: {error}") from error
