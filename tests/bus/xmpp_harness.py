@@ -93,7 +93,10 @@ class XmppHarness(BusHarness):
         await in_thread((await self.server()).stop)
 
     async def start_bus(self) -> None:
+        present = [bus for bus in self.opened if bus.wants_link]
         await self.server()
+        await until(lambda: all(bus.is_up or not bus.wants_link for bus in present), within=15)
+        await self.settled()
 
     def kill(self, bus: Bus) -> None:
         assert isinstance(bus, XmppBus)

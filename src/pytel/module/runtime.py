@@ -82,10 +82,16 @@ class ModuleRuntime:
         What `on_start` raises is shown as the module's error, and it is tried again in the background, without end.
         Raises `ConfigError`, which only a person can mend, and `Cancelled` when the module is stopped meanwhile.
         """
-        await self.bus.open(self, Card(interfaces=self._features(), boot=self.lifecycle.boot, primary=self._primary))
-        self.lifecycle.tell()
-        for handler in self._handlers:
+        for handler in self._handlers:  # before others see it: a bus may announce what is heard along with the module
             self._hear(handler)
+        try:
+            card = Card(interfaces=self._features(), boot=self.lifecycle.boot, primary=self._primary)
+            await self.bus.open(self, card)
+        except BaseException:
+            self.states.close()
+            await self.bus.close()
+            raise
+        self.lifecycle.tell()
         starting = self._keep_own(self._start(), "start")
         try:
             await asyncio.wait([starting])

@@ -107,6 +107,11 @@ class XmppBus(Bus):
         return self._link.is_up
 
     @property
+    def wants_link(self) -> bool:
+        """Whether it was opened, and is neither closed nor ended."""
+        return self._link.is_kept
+
+    @property
     def bare_jid(self) -> str:
         """The account."""
         return self._link.bare_jid
@@ -174,13 +179,15 @@ class XmppBus(Bus):
 
     async def _announce(self) -> None:
         """Say again all that others must know, on a new stream; returns when the server has taken it."""
+        if self._away_since is not None:
+            self._inbox.was_away(self._away_since, clock.real_time())
+            self._away_since = None
         self._outbox.link_is_up()
         self._send_presence()
         ping = self._link.query("get", self._link.server.domain, f"<ping xmlns='{PING}'/>", 10.0)
         told = await self._link.query("get", self._link.server.domain, f"<time xmlns='{TIME}'/>", 10.0)
         self._compare_clocks(told)
         await ping
-        self._away_since = None
 
     def _link_lost(self, error: PytelError) -> None:
         if self._away_since is None:
@@ -198,7 +205,7 @@ class XmppBus(Bus):
 
     def _send_presence(self) -> None:
         if self._card is not None:
-            wants = self._inbox.wants(self._away_since)
+            wants = self._inbox.wants()
             self._link.write(own_presence(self._card.boot, self._card.primary, self._caps.element(), wants))
 
     def _wants_changed(self) -> None:

@@ -15,7 +15,7 @@ from pytel.bus.address import Address
 from pytel.bus.contract import Publication, Receiver, Topic
 from pytel.bus.xmpp.item import Sent, decode_item, items_of
 from pytel.bus.xmpp.names import PUBSUB
-from pytel.bus.xmpp.neighbours import EVERYTHING, Neighbour, Wants
+from pytel.bus.xmpp.neighbours import ALL_EVENTS, ALL_STATES, Neighbour, Wants, is_of_states
 
 MAX_HELD = 500
 MAX_GAP = 200
@@ -57,6 +57,7 @@ class Inbox:
         self._held: dict[Address, deque[Sent]] = {}
         self._mending: set[asyncio.Task[None]] = set()
         self._announced: frozenset[str] = frozenset()
+        self._since: dict[str, float] = {}
         self._told: set[Address] = set()
         self._log = logging.getLogger(f"pytel.xmpp.{own}")
 
@@ -105,15 +106,18 @@ class Inbox:
         """Remember which topics the server notifies of by itself."""
         self._announced = topics
 
-    def wants(self, away_since: float | None) -> Wants:
-        """What publishers must be told, because the server does not know of it; `away_since` after a lost link."""
-        found: dict[str, float] = {}
-        for known in self._listeners:
-            name = EVERYTHING if known.topic is None else str(known.topic)
-            if name not in self._announced:
-                since = known.since if away_since is None else max(known.since, away_since)
-                found[name] = min(since, found.get(name, since))
-        return Wants(found)
+    def wants(self) -> Wants:
+        """What publishers must be told, because the server does not know of it."""
+        wanted = {name: known.since for known in reversed(self._listeners) for name in _names(known.topic)}
+        self._since = {
+            name: self._since.get(name, since) for name, since in wanted.items() if name not in self._announced
+        }
+        return Wants(self._since)
+
+    def was_away(self, since: float, until: float) -> None:
+        """The link was lost for a while: events since then are still wanted, of states only those to come."""
+        for name, known in self._since.items():
+            self._since[name] = until if is_of_states(name) else max(known, since)
 
     # what comes
 
@@ -242,6 +246,10 @@ def items_query(topic: Topic, count: int) -> str:
 def items_in(answer: Element) -> list[Element]:
     """The items in the answer."""
     return answer.findall(f"{{{PUBSUB}}}pubsub/{{{PUBSUB}}}items/{{{PUBSUB}}}item")
+
+
+def _names(topic: Topic | None) -> tuple[str, ...]:
+    return (ALL_EVENTS, ALL_STATES) if topic is None else (str(topic),)
 
 
 def _without_old_states(held: deque[Sent]) -> list[Sent]:

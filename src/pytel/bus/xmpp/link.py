@@ -110,6 +110,7 @@ class Link:
         """Vanish at once, as a killed process does."""
         if self._keeper is not None:
             self._keeper.cancel()
+            self._keeper = None
         self.is_up = False
         self._fail_all(ConnectionLost(f"{self.account} has vanished"))
         if self._stream is not None:
@@ -222,6 +223,11 @@ class Link:
             else:
                 self._log.info("the link to the server is back")
                 return
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether it is opened: when it is lost, it comes back."""
+        return self._keeper is not None and not self._keeper.done()
 
     # stanzas
 

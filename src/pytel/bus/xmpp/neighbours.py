@@ -16,7 +16,8 @@ from pytel.bus.xmpp.access import Access
 from pytel.bus.xmpp.caps import announced, query_for, verified_features
 from pytel.bus.xmpp.names import PYTEL, Realm, attribute, child
 
-EVERYTHING = "*"
+ALL_EVENTS = "urn:pytel:event:*"
+ALL_STATES = "urn:pytel:state:*"
 _INTERFACE = "urn:pytel:interface:"
 _WANT = f"{{{PYTEL}}}want"
 MAX_WANTS = 200
@@ -24,8 +25,13 @@ Ask = Callable[[str, str], Awaitable[Element]]
 """Sends a query (full JID, content) and returns the answer; raises `PytelError`."""
 
 
+def is_of_states(wanted: str) -> bool:
+    """Whether what is wanted are states."""
+    return wanted.startswith("urn:pytel:state:")
+
+
 class Wants(msgspec.Struct, frozen=True):
-    """What somebody wants to hear that the server does not know of: topics (or everything), each since when.
+    """What somebody wants to hear that the server does not know of: topics (or all of a kind), each since when.
 
     Real UTC in Unix seconds: what was published since then is still wanted.
     """

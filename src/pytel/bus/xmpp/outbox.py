@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import math
 from collections import deque
 from xml.etree.ElementTree import Element
 
@@ -14,7 +13,7 @@ from pytel.bus.contract import Publication, Topic
 from pytel.bus.xmpp.item import direct_message, encode_item
 from pytel.bus.xmpp.link import Link
 from pytel.bus.xmpp.names import FORMS, PUBLISH_OPTIONS, PUBSUB
-from pytel.bus.xmpp.neighbours import EVERYTHING, Neighbour
+from pytel.bus.xmpp.neighbours import ALL_EVENTS, ALL_STATES, Neighbour
 from pytel.bus.xmpp.stanza_errors import condition_of, error_of
 
 KEPT_EVENTS = 200
@@ -34,6 +33,10 @@ def _options(topic: Topic) -> str:
     )
     head = f"<field var='FORM_TYPE' type='hidden'><value>{PUBLISH_OPTIONS}</value></field>"
     return f"<publish-options><x xmlns='{FORMS}' type='submit'>{head}{fields}</x></publish-options>"
+
+
+def _all_of(topic: Topic) -> str:
+    return ALL_STATES if topic.kind == "state" else ALL_EVENTS
 
 
 class _Kept:
@@ -171,20 +174,18 @@ class Outbox:
             del self._direct[after.jid]
         for wanted, since in after.wants.since.items():
             if known.get(wanted) != since:
-                self._catch_up(after.jid, wanted, since, is_new=before is None)
+                self._catch_up(after.jid, wanted, since)
 
-    def _catch_up(self, jid: str, wanted: str, since: float, *, is_new: bool) -> None:
-        """Send what was missed; who has just come gets only the last of each state."""
+    def _catch_up(self, jid: str, wanted: str, since: float) -> None:
         for node in list(self._nodes.values()):
-            if wanted in (EVERYTHING, str(node.topic)):
-                is_old = is_new and node.topic.kind == "state"
-                self._send_to(jid, node.topic, node.since(math.inf if is_old else since))
+            if wanted in (str(node.topic), _all_of(node.topic)):
+                self._send_to(jid, node.topic, node.since(since))
 
     def _send(self, topic: Topic, item: str) -> None:
         if self._direct:
-            name = str(topic)
+            names = {str(topic), _all_of(topic)}
             for jid, wanted in self._direct.items():
-                if name in wanted or EVERYTHING in wanted:
+                if not names.isdisjoint(wanted):
                     self._send_to(jid, topic, [item])
 
     def _send_to(self, jid: str, topic: Topic, items: list[str]) -> None:
