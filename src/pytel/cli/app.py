@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from pytel.base.errors import PytelError
+from pytel.cli.xmpp_commands import xmpp
 
 StateOption = Annotated[
     Path | None,
@@ -50,6 +51,8 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+
+app.add_typer(xmpp)
 
 
 def _version(wanted: bool) -> None:
