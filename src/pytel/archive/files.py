@@ -11,7 +11,6 @@ What is on disk decides: an image is stored when its file has its name. It may b
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import re
 import stat
@@ -22,13 +21,13 @@ from typing import NamedTuple
 
 from pytel.archive.journal import Line, Lines, append_to_journal, read_journal, rewrite_journal
 from pytel.base import clock, ids
+from pytel.base.digests import sha256_of_file
 from pytel.base.errors import ChecksumError, Conflict, InvalidParams, NotFound, StorageFull
 from pytel.base.files import sync_directory, write_atomically
-from pytel.base.units import Bytes
+from pytel.base.units import Bytes, Seconds
 
 _UPLOAD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_CHUNK = 2**20
 _STALE_AFTER = 3600.0
 _JOURNAL_SLACK = 1000
 
@@ -43,7 +42,9 @@ class StoredImage(NamedTuple):
     released: bool
 
 
-class _Entry(NamedTuple):
+class Upload(NamedTuple):
+    """What became an image: the name under which it was announced, its SHA-256 (hex) and size."""
+
     upload: str
     sha256: str
     size: int
@@ -62,7 +63,7 @@ class ImageDirectory:
         self.nonce = ""
         self._journal = path / "journal.jsonl"
         self._journal_lines = 0
-        self._entries: dict[str, _Entry] = {}
+        self._entries: dict[str, Upload] = {}
         self._released: set[str] = set()
         self._first_seen: dict[str, float] = {}
         self._lock = threading.RLock()
@@ -112,7 +113,50 @@ class ImageDirectory:
                 return known
             _verify(source, sha256, int(size))
             self.make_room(int(size))
-            return self._take_over(source, _Entry(upload, sha256, int(size)))
+            return self._take_over(source, Upload(upload, sha256, int(size)))
+
+    def adopt(self, part: Path, entry: Upload, image: str | None = None) -> tuple[StoredImage, bool]:
+        """Take over a file that the store itself wrote, hashed and synced; tells also whether it is a further image.
+
+        The same upload again gives the image it became, as does the same `image` (an id that the sender chose); the
+        file is removed then. Raises `Conflict` when one of them stands for other bytes, and `StorageFull`.
+        """
+        with self._lock:
+            if known := self._same(entry, image):
+                part.unlink(missing_ok=True)
+                return known, False
+            self.make_room(entry.size)
+            return self._take_over(part, entry, image), True
+
+    def _same(self, entry: Upload, image: str | None) -> StoredImage | None:
+        if image is None:
+            found = [known for known, other in self._entries.items() if other.upload == entry.upload]
+        else:
+            found = [image] if image in self._entries else []
+        for known in found:
+            if self._entries[known].sha256 != entry.sha256:
+                raise Conflict(f"image {known} was stored with another content: choose another id", id=known)
+        return self._stored(found[0]) if found else None
+
+    def check_room(self, size: Bytes) -> None:
+        """Tell before an upload whether it may fit. Raises `StorageFull`; nothing is evicted."""
+        with self._lock:
+            kept = sum(entry.size for image, entry in self._entries.items() if image not in self._released)
+            if kept + int(size) > self.capacity:
+                raise self._no_room(size)
+
+    def remove_older_than(self, age: Seconds) -> None:
+        """Remove released images that were stored more than `age` of site time ago."""
+        with self._lock:
+            ends = clock.time() - age
+            for image in [image for image in self._entries if image in self._released]:
+                if ids.time_of(image) < ends:
+                    self._evict(image)
+
+    def _no_room(self, size: Bytes) -> StorageFull:
+        return StorageFull(
+            f"no room for {size} bytes in {self.path}: its images are not archived yet", path=str(self.path)
+        )
 
     def release(self, image: str) -> None:
         """Allow an image to be evicted, as it is archived. Raises `NotFound`."""
@@ -128,9 +172,7 @@ class ImageDirectory:
             over = self.used + int(size) - self.capacity
             evictable = [image for image in self._entries if image in self._released]
             if over > sum(self._entries[image].size for image in evictable):
-                raise StorageFull(
-                    f"no room for {size} bytes in {self.path}: its images are not archived yet", path=str(self.path)
-                )
+                raise self._no_room(size)
             for image in evictable:
                 if over <= 0:
                     break
@@ -163,8 +205,8 @@ class ImageDirectory:
             raise Conflict(f"upload {upload} was committed with another content")
         return None
 
-    def _take_over(self, source: Path, entry: _Entry) -> StoredImage:
-        image = ids.new_id()
+    def _take_over(self, source: Path, entry: Upload, chosen: str | None = None) -> StoredImage:
+        image = chosen or ids.new_id()
         self._log({"commit": image, "upload": entry.upload, "sha256": entry.sha256, "size": entry.size})
         source.rename(self._file(image))
         sync_directory(self.path)
@@ -196,7 +238,7 @@ class ImageDirectory:
             match line:
                 case {"commit": str(image), "upload": str(upload), "sha256": str(sha256), "size": int(size)}:
                     if ids.is_id(image) and _size_of(self._file(image)) == size:
-                        self._entries[image] = _Entry(upload, sha256, size)
+                        self._entries[image] = Upload(upload, sha256, size)
                 case {"release": str(image)} if image in self._entries:
                     self._released.add(image)
                 case {"seen": str(upload), "at": int() | float() as at}:
@@ -210,7 +252,9 @@ class ImageDirectory:
             image, dot, suffix = name.partition(".")
             size = _size_of(self.path / name)
             if suffix == "fits" and ids.is_id(image) and image not in self._entries and size is not None:
-                self._entries[image] = _Entry(upload=f"{image}{dot}fits", sha256=_sha256(self.path / name), size=size)
+                self._entries[image] = Upload(
+                    upload=f"{image}{dot}fits", sha256=sha256_of_file(self.path / name), size=size
+                )
 
     def _compact(self) -> None:
         lines: Lines = []
@@ -230,7 +274,7 @@ def _verify(source: Path, sha256: str, size: int) -> None:
         raise NotFound(f"there is no upload {source}", path=str(source))
     if actual != size:
         raise ChecksumError(f"upload {source} has {actual} bytes, {size} were announced: write it again")
-    if _sha256(source) != sha256:
+    if _synced_sha256(source) != sha256:
         raise ChecksumError(f"upload {source} has not the announced sha256: write it again")
 
 
@@ -243,10 +287,7 @@ def _size_of(path: Path) -> int | None:
     return found.st_size if stat.S_ISREG(found.st_mode) else None
 
 
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
+def _synced_sha256(path: Path) -> str:
     with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
         os.fsync(file.fileno())
-    return digest.hexdigest()
+    return sha256_of_file(path)

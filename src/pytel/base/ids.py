@@ -30,6 +30,16 @@ def is_id(text: str) -> bool:
     return len(text) == 26 and all(character in _ALPHABET for character in text)
 
 
+def time_of(text: str) -> float:
+    """Site time (Unix seconds) at which a ULID was made. Raises `ValueError` for what is none."""
+    if not is_id(text):
+        raise ValueError(f"{text[:40]!r} is no ULID")
+    milliseconds = 0
+    for character in text[:10]:
+        milliseconds = milliseconds << 5 | _ALPHABET.index(character)
+    return milliseconds / 1000
+
+
 def uniform(low: float, high: float) -> float:
     """Draw a number for jitter and the like; from the seed in a virtual night."""
     return _source.uniform(low, high)

@@ -4,28 +4,36 @@ from __future__ import annotations
 
 import hashlib
 import io
+import mmap
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from pytel.base.errors import InvalidParams, PytelError
+from pytel.base.errors import InvalidParams
 from pytel.base.files import write_atomically
 from pytel.imaging.cards import BLOCK, CARD, images_of
 from pytel.imaging.checksums import stamp, sum32
 from pytel.imaging.headers import CardValue, HeaderCard, card, utc_text, validate_card
+from pytel.imaging.layout import MOST_PIXELS, ImageError, Layout, physical, plain_layout
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+__all__ = [
+    "ImageError",
+    "Written",
+    "first_image",
+    "parse_fits",
+    "read_fits",
+    "read_header",
+    "render_fits",
+    "write_fits",
+]
+
 _TILE_ROWS = 64
-_MOST_PIXELS = 2**28
 _LARGEST_FILE = 2**32
-
-
-class ImageError(PytelError):
-    """The file is no image that can be read; the message says which file and why."""
 
 
 class Written(NamedTuple):
@@ -131,18 +139,23 @@ def _split_cards(header: str) -> list[str]:
     return images[: images.index("END".ljust(CARD))]
 
 
-def read_fits(path: Path) -> tuple[NDArray[Any], dict[str, CardValue]]:
+def read_fits(path: Path, *, checked: bool = False) -> tuple[NDArray[Any], dict[str, CardValue]]:
     """Read the first image of a FITS file, compressed or not: pixels (rows, columns) and header values.
 
-    Unsigned 16-bit frames come as uint16. Checksums are verified where the file has them. Raises `ImageError` for
-    what is no complete image of at most 2**28 pixels, whatever its bytes are.
+    Unsigned 16-bit frames come as uint16. Checksums are verified where the file has them, unless the caller has
+    `checked` the bytes. Raises `ImageError` for what is no complete image of at most 2**28 pixels, whatever its
+    bytes are.
     """
     if not path.is_file():
         raise ImageError(f"{path} is not there", path=str(path))
     if path.stat().st_size > _LARGEST_FILE:
         raise ImageError(f"{path} is larger than any frame", path=str(path))
     try:
-        return parse_fits(path.read_bytes())
+        with path.open("rb") as file:
+            content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        return parse_fits(content, checked=checked)
+    except (OSError, ValueError) as error:
+        raise ImageError(f"{path} cannot be read: {error}", path=str(path)) from error
     except ImageError as error:
         raise ImageError(f"{path} cannot be read: {error.message}", path=str(path)) from error
 
@@ -153,23 +166,43 @@ def read_header(path: Path) -> dict[str, CardValue]:
 
     try:
         with fits.open(path, disable_image_compression=True, lazy_load_hdus=True, memmap=True) as units:
-            return dict(_values(units[_first_image(units)].header))
+            return dict(_values(units[first_image(units)].header))
     except ImageError as error:
         raise ImageError(f"{path} cannot be read: {error.message}", path=str(path)) from error
     except Exception as error:
         raise ImageError(f"{path} is no valid FITS image ({type(error).__name__}: {error})", path=str(path)) from error
 
 
-def parse_fits(content: bytes) -> tuple[NDArray[Any], dict[str, CardValue]]:
+def parse_fits(
+    content: bytes | bytearray | mmap.mmap, *, checked: bool = False
+) -> tuple[NDArray[Any], dict[str, CardValue]]:
     """Read the bytes of a FITS file; see `read_fits`."""
     try:
-        return _parse(content)
+        layout = plain_layout(lambda start, size: bytes(content[start : start + size]), len(content))
+        return _parse(bytes(content)) if layout is None else _parse_plain(content, layout, checked)
     except ImageError:
         raise
     except MemoryError as error:
         raise ImageError("it asks for more memory than there is") from error
     except Exception as error:
         raise ImageError(f"it is no valid FITS image ({type(error).__name__}: {error})") from error
+
+
+def _parse_plain(
+    content: bytes | bytearray | mmap.mmap, layout: Layout, checked: bool
+) -> tuple[NDArray[Any], dict[str, CardValue]]:
+    """Read an image in the primary unit without astropy, in one pass over its bytes."""
+    import numpy as np
+
+    header = {card.keyword: card.value for card in layout.cards if card.keyword not in _LEFT_OUT}
+    rows, columns = layout.shape
+    stored = np.frombuffer(content, layout.form, rows * columns, layout.start)
+    end = layout.start + -(-stored.nbytes // BLOCK) * BLOCK
+    if end > len(content):
+        raise ImageError(f"it is cut short: {end - len(content)} bytes are missing")
+    if not checked and "CHECKSUM" in header and sum32(memoryview(content)[:end]) not in (0, 0xFFFFFFFF):
+        raise ImageError("its checksum is wrong: the bytes were changed after it was written")
+    return physical(stored, layout).reshape(rows, columns), header
 
 
 def _parse(content: bytes) -> tuple[NDArray[Any], dict[str, CardValue]]:
@@ -179,7 +212,7 @@ def _parse(content: bytes) -> tuple[NDArray[Any], dict[str, CardValue]]:
     if not content.startswith(b"SIMPLE  ="):
         raise ImageError("it does not begin as a FITS file does")
     with fits.open(io.BytesIO(content), disable_image_compression=True, lazy_load_hdus=True) as raw:
-        number = _first_image(raw)
+        number = first_image(raw)
         _check_unit(raw[number], content)
     with fits.open(io.BytesIO(content), uint=True) as units:
         unit = units[number]
@@ -188,7 +221,8 @@ def _parse(content: bytes) -> tuple[NDArray[Any], dict[str, CardValue]]:
     return pixels.astype(pixels.dtype.newbyteorder("="), copy=False), header
 
 
-def _first_image(units: Any) -> int:
+def first_image(units: Any) -> int:
+    """The number of the first unit with an image, among astropy's raw units. Raises `ImageError`."""
     for number in range(8):
         try:
             header = units[number].header
@@ -206,7 +240,7 @@ def _check_unit(unit: Any, content: bytes) -> None:
     if header[f"{prefix}NAXIS"] != 2:
         raise ImageError("it has no image of two axes")
     columns, rows = header[f"{prefix}NAXIS1"], header[f"{prefix}NAXIS2"]
-    if not (columns > 0 and rows > 0 and columns * rows <= _MOST_PIXELS):
+    if not (columns > 0 and rows > 0 and columns * rows <= MOST_PIXELS):
         raise ImageError(f"an image of {columns} x {rows} pixels is none that can be read")
     place = unit.fileinfo()
     end = place["datLoc"] + place["datSpan"]

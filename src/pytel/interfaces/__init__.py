@@ -66,7 +66,7 @@ from pytel.interfaces.focuser import Focuser, FocuserCapabilities, FocuserState
 from pytel.interfaces.guideport import GuideDirection, GuidePort, GuidePortCapabilities, GuidePortState
 from pytel.interfaces.imagearchive import ArchivedImage, ImageArchive, ImageArchived, ImageArchiveState
 from pytel.interfaces.images import FrameType, ImageRef, NewImage
-from pytel.interfaces.imagestore import ImageStore, ImageStoreState, StoreDirectory
+from pytel.interfaces.imagestore import ImageStore, ImageStoreCapabilities, ImageStoreState, StoreAccess, StoreDirectory
 from pytel.interfaces.motion import MotionStatus
 from pytel.interfaces.notifier import Notified, Notifier, Urgency
 from pytel.interfaces.observer import NightEnded, Observer, ObserverState, ObserverStatus
@@ -173,6 +173,7 @@ __all__ = [
     "ImageReduced",
     "ImageRef",
     "ImageStore",
+    "ImageStoreCapabilities",
     "ImageStoreState",
     "Lease",
     "MasterFrame",
@@ -202,6 +203,7 @@ __all__ = [
     "Scheduler",
     "SchedulerState",
     "SchedulerStatus",
+    "StoreAccess",
     "StoreDirectory",
     "Switch",
     "SwitchCapabilities",
