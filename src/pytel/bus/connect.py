@@ -9,6 +9,7 @@ from pytel.bus.address import Address
 from pytel.bus.contract import Bus
 
 if TYPE_CHECKING:
+    from pytel.bus.http.config import HttpConfig
     from pytel.bus.xmpp.config import XmppConfig
 
 
@@ -18,6 +19,10 @@ class BusOptions(Protocol):
     @property
     def bus(self) -> str:
         """The kind of bus."""
+
+    @property
+    def http(self) -> HttpConfig | None:
+        """The section of HTTP, with its defaults filled in."""
 
     @property
     def xmpp(self) -> XmppConfig | None:
@@ -34,4 +39,8 @@ def make_bus(site: BusOptions, address: Address, *, patience: float | None = Non
         from pytel.bus.xmpp.connection import xmpp_bus
 
         return xmpp_bus(site.xmpp, address, patience=patience)
+    if site.bus == "http" and site.http is not None:
+        from pytel.bus.http.connection import http_bus
+
+        return http_bus(site.http, address)
     raise ConfigError(f"modules on the bus {site.bus!r} share one process and need no connection of their own")

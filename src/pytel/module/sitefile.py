@@ -6,7 +6,7 @@ site, faults = check_site(Path("site.yaml"))
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,6 +17,8 @@ from pytel.base.errors import ConfigError
 from pytel.base.location import Location
 from pytel.base.units import Latitude, Longitude, Metres
 from pytel.bus.address import NAME
+from pytel.bus.http import config as http_config
+from pytel.bus.http.config import HttpConfig, HttpSection
 from pytel.bus.xmpp.config import XmppSection, filled_in
 from pytel.module.config import ModuleConfig
 from pytel.module.faults import Fault, KeyPath, Lines, raise_for
@@ -56,7 +58,8 @@ class _Group(_Section, frozen=True, kw_only=True):
 
 class _Site(_Section, frozen=True, kw_only=True):
     site: _Place
-    bus: Literal["local", "xmpp"] = "local"
+    bus: Literal["local", "http", "xmpp"] = "local"
+    http: HttpSection = HttpSection()
     xmpp: XmppSection = XmppSection()
     time: TimeSection = TimeSection()
     state: str = "state"
@@ -116,6 +119,7 @@ def parse_site(
     simulation, more = _simulation(value, lines)
     faults += parser.faults + more + check_scopes(parser.specs, lines)
     faults += check_processes(_part(value, "processes"), parser.specs, lines)
+    faults += _check_http(site, parser.specs, lines)
     if site is None or faults:
         return None, sorted(faults, key=lambda fault: fault.line)
     return _site_file(site, simulation, tuple(parser.specs), path, directory), []
@@ -140,7 +144,31 @@ def _site_file(
         directory=directory,
         modules=tuple(str(spec.address) for spec in specs),
     )
-    return SiteFile(info=info, bus=site.bus, xmpp=xmpp, time=site.time, modules=specs, processes=_processes(site))
+    return SiteFile(
+        info=info,
+        bus=site.bus,
+        http=_http(site, info.state_dir, directory, specs),
+        xmpp=xmpp,
+        time=site.time,
+        modules=specs,
+        processes=_processes(site),
+    )
+
+
+def _http(site: _Site, state_dir: Path, directory: Path, specs: Sequence[ModuleSpec]) -> HttpConfig:
+    return http_config.filled_in(site.http, state_dir=state_dir, directory=directory, modules=_proxies(specs))
+
+
+def _check_http(site: _Site | None, specs: Sequence[ModuleSpec], lines: Lines) -> list[Fault]:
+    if site is None:
+        return []
+    found = http_config.faults_of(site.http, _proxies(specs))
+    return [lines.fault(("http", *path), message) for path, message in found]
+
+
+def _proxies(specs: Sequence[ModuleSpec]) -> dict[str, bool]:
+    """The addresses of modules, and whether each calls in the name of the people behind it."""
+    return {str(spec.address): bool(getattr(spec.kind, "is_proxy", False)) for spec in specs}
 
 
 def _processes(site: _Site) -> dict[str, tuple[str, ...]]:

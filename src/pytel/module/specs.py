@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from pytel.bus.address import Address
+from pytel.bus.http.config import HttpConfig
 from pytel.bus.xmpp.config import XmppConfig
 from pytel.module.config import ModuleConfig
 from pytel.module.faults import KeyPath
@@ -49,6 +50,7 @@ class SiteFile(msgspec.Struct, frozen=True, kw_only=True):
 
     info: SiteInfo
     bus: str = "local"
+    http: HttpConfig | None = None
     xmpp: XmppConfig | None = None
     time: TimeSection = TimeSection()
     modules: tuple[ModuleSpec, ...] = ()

@@ -10,7 +10,7 @@ import fcntl
 import hashlib
 import os
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from argon2 import PasswordHasher
-
-PROXIES = frozenset({"cli", "gateway"})
-"""Members that speak with the roles of the people behind them."""
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -45,33 +42,32 @@ class Account(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, for
 
 
 class Accounts:
-    """The accounts of a site; `path` is their file, None for accounts that live in memory only."""
+    """The accounts of a site, read from a file (`path` None: they live in memory only).
 
-    def __init__(self, accounts: Mapping[str, Account] | None = None, path: Path | None = None) -> None:
+    `members` tells of each module of the site, and of the services, whether it speaks with the roles of the people
+    behind it: `prepare` gives those an account that have none.
+    """
+
+    def __init__(self, path: Path | None = None, members: Mapping[str, bool] | None = None) -> None:
         self.path = path
-        self._accounts = dict(accounts or {})
+        self._members = dict(members or {})
+        self._accounts: dict[str, Account] = {}
         self._tokens: dict[str, str] = {}
         self._stamp: tuple[int, int] | None = None
-        self._index()
 
-    @classmethod
-    def load(cls, path: Path) -> Accounts:
-        """Read the file (blocking). Raises `ConfigError`."""
-        accounts = cls(path=path)
-        accounts.refresh()
-        return accounts
-
-    @classmethod
-    def prepare(cls, path: Path, members: Iterable[str]) -> Accounts:
-        """Read the file and give every member that has none an account, a new file if need be (blocking).
+    def prepare(self) -> None:
+        """Read the file and give every member that has none an account, in a new file if need be (blocking).
 
         Several processes of one site may do so at once. Raises `ConfigError`.
         """
-        with _changing(path) as accounts:
-            for name in members:
-                if (known := accounts.get(name)) is None or known.secret is None:
-                    accounts[name] = member_account(proxy=name in PROXIES)
-        return cls.load(path)
+        if self.path is None:
+            return
+        with _changing(self.path) as accounts:
+            for name, proxy in self._members.items():
+                known = accounts.get(name)
+                if known is None or known.secret is None or known.proxy != proxy:
+                    accounts[name] = member_account(proxy=proxy)
+        self.refresh()
 
     def refresh(self) -> None:
         """Read the file again if it has changed (blocking). Raises `ConfigError`."""

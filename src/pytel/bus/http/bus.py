@@ -50,8 +50,8 @@ class HttpBus(Bus):
     """One module: its server, and its links to the others.
 
     `listen` None makes a guest, who calls and hears and is no module to the others (a gateway, a command). `peers` are
-    the addresses (URLs) of the other modules. Raises `ConfigError` for what would send secrets in clear (unless
-    `insecure`), and where the accounts lack a member.
+    the addresses (URLs) of the other modules. Raises `ConfigError` for what would let others read along on the network
+    (unless `insecure`).
     """
 
     def __init__(
@@ -67,9 +67,6 @@ class HttpBus(Bus):
         self.address = address
         self.log = logging.getLogger(f"pytel.bus.http.{address}")
         self._accounts, self._tls, self._insecure = accounts, tls, insecure
-        self._secret = accounts.secret_of(str(address))
-        self._caller = accounts.caller(str(address))
-        self._signer = Signer(str(address), self._secret)
         self._urls: dict[Address, str] = {}
         self._reception = Reception(self.log)
         self._serving = Serving(address)
@@ -111,6 +108,8 @@ class HttpBus(Bus):
         """
         if self._is_open:
             raise ConfigError(f"{self.address} is on the bus already")
+        await in_thread(self._accounts.prepare)
+        self._accounts.secret_of(str(self.address))
         self._card = card
         self.outbox = Outbox(card.boot)
         if self._listener is not None:
@@ -133,13 +132,16 @@ class HttpBus(Bus):
     def _follow(self, peer: Address) -> None:
         if self._session is None or self._card is None or peer in self._links:
             return
-        client = Client(self._session, self._signer, peer, self._urls[peer])
         secret = self._accounts.secret_of(str(peer))
+        client = Client(self._session, self._signer(), peer, self._urls[peer])
         link = Link(peer, client, secret, self._card.boot, self._reception, self.outbox, self.log)
         self._links[peer] = link
         # What it hears is nobody's doing: no context goes along.
         task = asyncio.get_running_loop().create_task(link.run(), name=f"link to {peer}", context=contextvars.Context())
         self._following[peer] = task
+
+    def _signer(self) -> Signer:
+        return Signer(str(self.address), self._accounts.secret_of(str(self.address)))
 
     async def close(self) -> None:
         """Disappear and disconnect; calls under way fail with `ConnectionLost`."""
@@ -192,11 +194,12 @@ class HttpBus(Bus):
     async def _call_self(
         self, method: str, params: Mapping[str, Builtin] | Sequence[Builtin], options: CallOptions
     ) -> Builtin:
+        caller = self._accounts.caller(str(self.address))
         call = Call(
             method=method,
             params=copied(params),
-            caller=self._caller,
-            origin=options.origin or Origin(self._caller.address, self._caller.role),
+            caller=caller,
+            origin=options.origin or Origin(caller.address, caller.role),
             expires=clock.real_time() + options.timeout,
             call_id=options.call_id,
             boot=options.boot,
@@ -247,7 +250,11 @@ class HttpBus(Bus):
         """The card, the proof that it is ours, and whether we follow the asker too."""
         link = self._link_to(asker.name)
         follows = link is not None and link.follows(asker.boot)
-        return {**self.card(), "proof": proof(self._secret, asker.nonce), "follows": follows}
+        return {
+            **self.card(),
+            "proof": proof(self._accounts.secret_of(str(self.address)), asker.nonce),
+            "follows": follows,
+        }
 
     def seen(self, asker: Asker) -> None:
         """Another module reads our stream, so it is there."""

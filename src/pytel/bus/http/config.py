@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -15,8 +16,11 @@ from pytel.base.errors import ConfigError
 
 Port = Annotated[int, Meta(ge=1, le=65535)]
 FIRST_PORT = 8100
+LAST_PORT = 65535
 DESK = "site"
 """The supervisor, which has the first port; the modules of the file follow in their order."""
+SERVICES = ("cli", "gateway")
+"""Who speaks for people in every site. They call and hear, but serve nothing unless they are modules of the file."""
 
 
 class TlsSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -59,6 +63,14 @@ class Listen(msgspec.Struct, frozen=True):
             return self.host == "localhost"
 
     @property
+    def is_anywhere(self) -> bool:
+        """Whether it is every address of this host."""
+        try:
+            return ipaddress.ip_address(self.host).is_unspecified
+        except ValueError:
+            return False
+
+    @property
     def needs_tls(self) -> bool:
         """Whether what is sent could be read on the way."""
         return not self.is_loopback
@@ -90,34 +102,96 @@ class Tls(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HttpConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """The section with its defaults filled in: `listen` has the modules of this file, `urls` all of the site."""
+    """The section with its defaults filled in: `listen` has the modules of this file, `urls` all of the site.
+
+    `members` are those who have an account, and whether each speaks for the people behind it.
+    """
 
     listen: Mapping[str, Listen]
     urls: Mapping[str, str]
     accounts: Path
+    members: Mapping[str, bool]
     tls: Tls | None = None
     insecure: bool = False
 
 
-def filled_in(section: HttpSection, *, state_dir: Path, directory: Path, modules: Sequence[str]) -> HttpConfig:
-    """Fill the defaults in; `modules` are the addresses of the site file's modules. Raises `ConfigError`."""
+def filled_in(section: HttpSection, *, state_dir: Path, directory: Path, modules: Mapping[str, bool]) -> HttpConfig:
+    """Fill the defaults in; `modules` are the addresses of the site file's modules, and whether each is a proxy.
+
+    Raises `ConfigError` for what `faults_of` tells.
+    """
 
     def path(given: str) -> Path:
         return directory / Path(given).expanduser()
 
-    listen = {name: Listen("127.0.0.1", section.port + index) for index, name in enumerate((DESK, *modules))}
-    listen |= {name: Listen.parse(text) for name, text in section.listen.items()}
+    for _, fault in faults_of(section, modules):
+        raise ConfigError(fault)
+    listen = _listen(section, modules)
     tls = section.tls
     urls = {name: where.url(tls=tls is not None) for name, where in listen.items()}
+    urls |= {name: checked_url(url) for name, url in section.modules.items()}
     return HttpConfig(
         listen=listen,
-        urls=urls | {name: checked_url(url) for name, url in section.modules.items()},
+        urls=urls,
+        members={**dict.fromkeys(urls, False), **modules, **dict.fromkeys(SERVICES, True)},
         accounts=path(section.accounts) if section.accounts else state_dir / "http" / "accounts.json",
         tls=Tls(certificate=path(tls.certificate), key=path(tls.key), ca=path(tls.ca) if tls.ca else None)
         if tls
         else None,
         insecure=section.insecure,
     )
+
+
+def faults_of(section: HttpSection, modules: Mapping[str, bool]) -> Iterator[tuple[tuple[str, ...], str]]:
+    """What is wrong with the section: the way to each wrong value, and a sentence."""
+    for name, text in section.listen.items():
+        yield from _faults_of_listen(section, name, text, modules)
+    for name, url in section.modules.items():
+        try:
+            if not (section.insecure or is_safe(checked_url(url))):
+                yield ("modules", name), f"{url} would carry calls in clear: write https, or add 'insecure: true'"
+        except ConfigError as error:
+            yield ("modules", name), error.message
+    if section.port + len(modules) > LAST_PORT:
+        yield ("port",), f"{len(modules)} modules do not fit between port {section.port} and {LAST_PORT}"
+        return
+    ports: dict[Listen, str] = {}
+    for name, where in _listen(section, modules).items():
+        if (other := ports.setdefault(where, name)) != name:
+            path = ("listen", name if name in section.listen else other)
+            yield path, f"{name} and {other} cannot both listen on {where.host}:{where.port}"
+
+
+def _faults_of_listen(
+    section: HttpSection, name: str, text: str, modules: Mapping[str, bool]
+) -> Iterator[tuple[tuple[str, ...], str]]:
+    path = ("listen", name)
+    try:
+        where = Listen.parse(text)
+    except ConfigError as error:
+        yield path, error.message
+        return
+    if name not in modules and name != DESK:
+        yield path, f"no module of this file is called {name!r}"
+    if where.needs_tls and section.tls is None and not section.insecure:
+        yield (
+            path,
+            f"on {where.host} passwords could be read on the way: give a certificate ('tls'), or 'insecure: true'",
+        )
+    if where.is_anywhere and name not in section.modules:
+        yield (
+            path,
+            f"say under 'modules' by which address others reach {name}, such as https://dome.example:{where.port}",
+        )
+
+
+def _listen(section: HttpSection, modules: Mapping[str, bool]) -> dict[str, Listen]:
+    given = {}
+    for name, text in section.listen.items():
+        with contextlib.suppress(ConfigError):  # told elsewhere
+            given[name] = Listen.parse(text)
+    by_order = {name: Listen("127.0.0.1", section.port + index) for index, name in enumerate((DESK, *modules))}
+    return by_order | given
 
 
 def checked_url(url: str) -> str:

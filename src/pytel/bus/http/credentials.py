@@ -86,16 +86,18 @@ class Doorkeeper:
         """Who sends the header `Authorization`. Raises `Unauthenticated`, and `Busy` when too many log in at once."""
         scheme, _, value = authorization.partition(" ")
         if scheme.lower() == "bearer":
-            return self._member(value) if "~" in value else await self._bearer(value.strip())
+            return await self._member(value) if "~" in value else await self._bearer(value.strip())
         if scheme.lower() == "basic":
             return await self._basic(value)
         raise Unauthenticated("log in: HTTP Basic with name and password, or a bearer token")
 
-    def _member(self, token: str) -> Caller:
+    async def _member(self, token: str) -> Caller:
         now = clock.real_time()
         caller, good_until = self._known.get(token, (None, 0.0))
         if caller is not None and now < good_until:
             return caller
+        if self._accounts.get(token.partition("~")[0]) is None:
+            await self._refresh()  # a module that the site has got since
         caller, good_until = self._checked(token, now)
         if len(self._known) > _CACHE:
             self._known.clear()
