@@ -127,10 +127,7 @@ class XmppBus(Bus):
             await self._refuse_second()
         self._card = card
         self._calls.endpoint = endpoint
-        topics = self._inbox.topics()
-        self._inbox.announce(topics)
-        features = (PYTEL_RPC, RPC, PING, *card.interfaces, *(f"{topic}+notify" for topic in topics))
-        self._caps = OwnCaps(features)
+        self._caps = OwnCaps((PYTEL_RPC, RPC, PING, *card.interfaces))
         self._neighbours.know(self._caps.ver, frozenset(self._caps.features))
         for watcher in list(self._watchers):
             watcher(Peer(address=self.address, card=card), True)

@@ -56,7 +56,6 @@ class Inbox:
         self._boots: dict[Address, str] = {}
         self._held: dict[Address, deque[Sent]] = {}
         self._mending: set[asyncio.Task[None]] = set()
-        self._announced: frozenset[str] = frozenset()
         self._since: dict[str, float] = {}
         self._told: set[Address] = set()
         self._log = logging.getLogger(f"pytel.xmpp.{own}")
@@ -80,7 +79,7 @@ class Inbox:
         if listener not in self._listeners:
             return
         self._listeners.remove(listener)
-        if self._is_new(listener.topic) and str(listener.topic) not in self._announced:
+        if self._is_new(listener.topic):
             self._forget_topics()
             self._changed()
 
@@ -96,22 +95,12 @@ class Inbox:
                 del self._states[key]
 
     def _is_followed(self, topic: Topic) -> bool:
-        return str(topic) in self._announced or any(known.topic in (None, topic) for known in self._listeners)
-
-    def topics(self) -> frozenset[str]:
-        """The topics that are listened to."""
-        return frozenset(str(known.topic) for known in self._listeners if known.topic is not None)
-
-    def announce(self, topics: frozenset[str]) -> None:
-        """Remember which topics the server notifies of by itself."""
-        self._announced = topics
+        return any(known.topic in (None, topic) for known in self._listeners)
 
     def wants(self) -> Wants:
-        """What publishers must be told, because the server does not know of it."""
+        """What publishers must be told."""
         wanted = {name: known.since for known in reversed(self._listeners) for name in _names(known.topic)}
-        self._since = {
-            name: self._since.get(name, since) for name, since in wanted.items() if name not in self._announced
-        }
+        self._since = {name: self._since.get(name, since) for name, since in wanted.items()}
         return Wants(self._since)
 
     def was_away(self, since: float, until: float) -> None:

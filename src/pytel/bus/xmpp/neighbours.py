@@ -31,7 +31,7 @@ def is_of_states(wanted: str) -> bool:
 
 
 class Wants(msgspec.Struct, frozen=True):
-    """What somebody wants to hear that the server does not know of: topics (or all of a kind), each since when.
+    """What somebody wants to hear: topics (or all of a kind), each since when.
 
     Real UTC in Unix seconds: what was published since then is still wanted.
     """
