@@ -27,6 +27,8 @@ MAX_HEAD = 64 << 10
 MAX_CONNECTIONS = 500
 KEEP_ALIVE = 75.0
 """Real seconds that an idle connection is kept; clients let go earlier (`KEPT_IDLE` in `client.py`)."""
+STALLED = 30.0
+"""Real seconds after which a client that takes nothing of what it is sent is cut off."""
 FAREWELL = 1.0
 """Real seconds that answers under way have at the end."""
 
@@ -34,12 +36,13 @@ FAREWELL = 1.0
 class _Protocol(HttpToolsProtocol):
     """One connection. uvicorn bounds neither the time nor the size of a request's head."""
 
+    most_connections = MAX_CONNECTIONS
     _deadline: asyncio.TimerHandle | None = None
     _head = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        if len(self.connections) > MAX_CONNECTIONS:
+        if len(self.connections) > self.most_connections:
             transport.abort()
         else:
             self._expect_head()
@@ -76,15 +79,27 @@ class _Protocol(HttpToolsProtocol):
 
 
 class Listener:
-    """Serves an application at one address."""
+    """Serves an application at one address, with WebSockets where `largest_message` says how many bytes one may have."""
 
-    def __init__(self, app: ASGIApp, listen: Listen, tls: Tls | None) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        listen: Listen,
+        tls: Tls | None,
+        *,
+        connections: int = MAX_CONNECTIONS,
+        largest_message: int | None = None,
+    ) -> None:
         self._listen = listen
+        self._most_connections = connections
         self._tls = tls if listen.needs_tls else None
         self._config = uvicorn.Config(
             app,
             http=_Protocol,
-            ws="none",
+            ws="none" if largest_message is None else "websockets-sansio",
+            ws_max_size=largest_message or 0,
+            ws_per_message_deflate=False,
+            proxy_headers=False,
             lifespan="off",
             log_config=None,
             access_log=False,
@@ -93,7 +108,8 @@ class Listener:
         )
         self._state = ServerState()
         self._server: asyncio.Server | None = None
-        self._dating: asyncio.TimerHandle | None = None
+        self._ticking: asyncio.TimerHandle | None = None
+        self._unread: dict[asyncio.Transport, tuple[int, float]] = {}
 
     async def start(self, who: str) -> None:
         """Listen. Raises `Conflict` when the port is taken, `ConfigError` when it cannot be had."""
@@ -114,7 +130,7 @@ class Listener:
                     "the port; stop that, or choose another port under http: listen"
                 ) from error
             raise ConfigError(f"{who} cannot listen on {host}:{port}: {error.strerror or error}") from error
-        self._date()
+        self._tick()
 
     @property
     def port(self) -> int:
@@ -122,11 +138,26 @@ class Listener:
         return int(self._server.sockets[0].getsockname()[1]) if self._server is not None else 0
 
     def _make_protocol(self) -> asyncio.Protocol:
-        return _Protocol(config=self._config, server_state=self._state, app_state={})
+        protocol = _Protocol(config=self._config, server_state=self._state, app_state={})
+        protocol.most_connections = self._most_connections
+        return protocol
 
-    def _date(self) -> None:
+    def _tick(self) -> None:
+        loop = asyncio.get_running_loop()
         self._state.default_headers = [(b"date", formatdate(usegmt=True).encode())]
-        self._dating = asyncio.get_running_loop().call_later(1.0, self._date)
+        self._cut_off_stalled(loop.time())
+        self._ticking = loop.call_later(1.0, self._tick)
+
+    def _cut_off_stalled(self, now: float) -> None:
+        """Closing waits until all is sent: for ever, if nobody reads it."""
+        before, self._unread = self._unread, {}
+        for connection in list(self._state.connections):
+            transport: asyncio.Transport = connection.transport
+            if size := transport.get_write_buffer_size():
+                least, since = before.get(transport, (size + 1, now))
+                self._unread[transport] = (size, now) if size < least else (least, since)
+                if now - self._unread[transport][1] > STALLED:
+                    transport.abort()
 
     async def stop(self) -> None:
         """Stop listening, let answers under way go out, and close what is still open then."""
@@ -150,9 +181,9 @@ class Listener:
         if self._server is not None:
             self._server.close()
             self._server = None
-        if self._dating is not None:
-            self._dating.cancel()
-            self._dating = None
+        if self._ticking is not None:
+            self._ticking.cancel()
+            self._ticking = None
 
 
 def _server_context(tls: Tls) -> ssl.SSLContext:
