@@ -173,6 +173,9 @@ def test_no_block_is_left_out() -> None:
         ("write-a-module.md", "python"): 3,
         ("write-a-module.md", "toml"): 1,
         ("write-a-module.md", "yaml"): 1,
+        ("xmpp-clients.md", "console"): 2,
+        ("xmpp-clients.md", "javascript"): 1,
+        ("xmpp-clients.md", "python"): 1,
     }
     there: dict[tuple[str, str], int] = {}
     for block in ALL:
