@@ -63,6 +63,7 @@ from pytel.interfaces.flatfield import (
     FlatsTaken,
 )
 from pytel.interfaces.focuser import Focuser, FocuserCapabilities, FocuserState
+from pytel.interfaces.gateway import Gateway, GatewayState
 from pytel.interfaces.guideport import GuideDirection, GuidePort, GuidePortCapabilities, GuidePortState
 from pytel.interfaces.imagearchive import ArchivedImage, ImageArchive, ImageArchived, ImageArchiveState
 from pytel.interfaces.images import FrameType, ImageRef, NewImage
@@ -159,6 +160,8 @@ __all__ = [
     "FocuserCapabilities",
     "FocuserState",
     "FrameType",
+    "Gateway",
+    "GatewayState",
     "GuideCorrected",
     "GuideDirection",
     "GuideOffset",

@@ -79,7 +79,7 @@ class _Protocol(HttpToolsProtocol):
 
 
 class Listener:
-    """Serves an application at one address, with WebSockets where `largest_message` says how many bytes one may have."""
+    """Serves an application at one address; WebSockets too, where `largest_message` says how large one may be."""
 
     def __init__(
         self,
@@ -89,10 +89,11 @@ class Listener:
         *,
         connections: int = MAX_CONNECTIONS,
         largest_message: int | None = None,
+        tls_on_loopback: bool = False,
     ) -> None:
         self._listen = listen
         self._most_connections = connections
-        self._tls = tls if listen.needs_tls else None
+        self._tls = tls if listen.needs_tls or tls_on_loopback else None
         self._config = uvicorn.Config(
             app,
             http=_Protocol,

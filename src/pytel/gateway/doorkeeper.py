@@ -1,0 +1,170 @@
+"""Who sends a request: by HTTP Basic, a bearer token, or the cookie of a log-in session."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import msgspec
+
+from pytel.base.errors import Busy, PytelError
+from pytel.bus.contract import Role
+from pytel.gateway.accounts import LONGEST_PASSWORD, AccountsFile
+from pytel.gateway.attempts import Allowance, network
+from pytel.gateway.passwords import Hashing, PasswordChecker, Remembered
+from pytel.gateway.refusal import Refusal
+from pytel.gateway.sessions import Session, Sessions
+
+LONGEST_NAME = 100
+ADDRESS_FAILURES = (20, 3.0)
+"""Failures that an address may have at once, and seconds until it may have one more."""
+NAME_FAILURES = (20, 6.0)
+"""The same for a name, from wherever it is tried."""
+
+
+class Person(msgspec.Struct, frozen=True, kw_only=True):
+    """Who has come in, and how; `is_welcome` tells whether that still holds."""
+
+    name: str
+    role: Role
+    way: str
+    is_welcome: Callable[[], bool]
+
+
+class Credentials(NamedTuple):
+    """What a request shows: the header `Authorization`, and the id of a session."""
+
+    authorization: str | None
+    session: str | None
+
+
+class Doorkeeper:
+    """Knows accounts, sessions and how often somebody was wrong; `outside` knows people who are not in the file."""
+
+    def __init__(self, accounts: AccountsFile, sessions: Sessions, outside: PasswordChecker | None) -> None:
+        self._accounts, self._outside = accounts, outside
+        self.sessions = sessions
+        self._hashing = Hashing()
+        self._remembered = Remembered()
+        self._by_address = Allowance(*ADDRESS_FAILURES)
+        self._by_name = Allowance(*NAME_FAILURES)
+        self.failed: Callable[[str, str], None] = lambda name, address: None
+        """Called with the name given and the address of each failed attempt."""
+
+    async def admit(self, shown: Credentials, address: str) -> Person:
+        """Tell who somebody is. Raises `Refusal`: 401 for nobody, 429 for too many failures."""
+        if shown.authorization is not None:
+            scheme, _, value = shown.authorization.partition(" ")
+            if scheme.lower() == "basic":
+                return await self._basic(value, address)
+            if scheme.lower() == "bearer":
+                return self._bearer(value.strip(), address)
+        elif shown.session is not None and (session := self.sessions.find(shown.session)) is not None:
+            if self._goes_on(session):
+                return self._by_session(session)
+            self.sessions.end(shown.session)
+        raise _unknown("log in first: HTTP Basic, a bearer token, or POST /session")
+
+    async def log_in(self, name: str, password: str, address: str) -> tuple[str, Person]:
+        """Begin a session; returns its id. Raises `Refusal`: 401 for a wrong name or password, 429, 503."""
+        role, stamp = await self._checked(name, password, address)
+        identity, session = self.sessions.begin(name, role, stamp)
+        return identity, self._by_session(session)
+
+    def _by_session(self, session: Session) -> Person:
+        return Person(name=session.name, role=session.role, way="session", is_welcome=lambda: self._goes_on(session))
+
+    def _goes_on(self, session: Session) -> bool:
+        return self.sessions.is_good(session) and self._is_still(session.name, session.role, session.stamp)
+
+    def _is_still(self, name: str, role: Role, stamp: str) -> bool:
+        """Whether an account is what it was: other roles and passwords ask for another log-in."""
+        account = self._accounts.accounts.get(name)
+        return (account.role, account.password) == (role, stamp) if account is not None else not stamp
+
+    def _bearer(self, token: str, address: str) -> Person:
+        self._refuse_too_many(address, None)
+        holder = self._accounts.holder(token)
+        if holder is None:
+            self._by_address.charge(network(address))
+            self.failed("", address)
+            raise _unknown("this token is not known, or no longer good")
+        name, label = holder
+        role = self._accounts.accounts[name].role
+
+        def is_welcome() -> bool:
+            account = self._accounts.accounts.get(name)
+            return account is not None and account.role is role and self._accounts.has_token(name, label)
+
+        return Person(name=name, role=role, way=f"token {label}", is_welcome=is_welcome)
+
+    async def _basic(self, value: str, address: str) -> Person:
+        name, password = _name_and_password(value)
+        role, stamp = await self._checked(name, password, address)
+        return Person(name=name, role=role, way="basic", is_welcome=lambda: self._is_still(name, role, stamp))
+
+    async def _checked(self, name: str, password: str, address: str) -> tuple[Role, str]:
+        """Role, and what must stay as it is, of somebody whose password is right."""
+        if len(name) > LONGEST_NAME or len(password) > LONGEST_PASSWORD:
+            raise _unknown("name or password is wrong")
+        account = self._accounts.accounts.get(name)
+        stamp = account.password if account is not None else ""
+        if (role := self._remembered.get(name, password, stamp)) is not None:
+            return (role if account is None else account.role), stamp
+        self._refuse_too_many(address, name)
+        self._charge(address, name)  # before it is checked: many at once are no way around the limit
+        role = await self._ask(name, password)
+        if role is None:
+            self.failed(name, address)
+            raise _unknown("name or password is wrong")
+        self._give_back(address, name)
+        self._remembered.put(name, password, stamp, role)
+        return role, stamp
+
+    async def _ask(self, name: str, password: str) -> Role | None:
+        account = self._accounts.accounts.get(name)
+        try:
+            if account is None and self._outside is not None:
+                return await self._outside.check(name, password)
+            right = await self._hashing.is_right(account.password if account is not None else None, password)
+        except Busy as error:
+            raise Refusal(503, error.message, {"Retry-After": "2"}) from error
+        except PytelError as error:
+            raise Refusal(503, f"nobody can tell whether the password is right: {error.message}") from error
+        return account.role if right and account is not None else None
+
+    def _refuse_too_many(self, address: str, name: str | None) -> None:
+        wait = self._by_address.wait(network(address))
+        if name is not None:
+            wait = max(wait, self._by_name.wait(name))
+        if wait > 0:
+            seconds = math.ceil(wait)
+            message = f"too many wrong attempts; try again in {seconds} s"
+            raise Refusal(429, message, {"Retry-After": str(seconds)})
+
+    def _charge(self, address: str, name: str) -> None:
+        self._by_address.charge(network(address))
+        self._by_name.charge(name)
+
+    def _give_back(self, address: str, name: str) -> None:
+        self._by_address.give_back(network(address))
+        self._by_name.give_back(name)
+
+
+def _unknown(message: str) -> Refusal:
+    return Refusal(401, message)
+
+
+def _name_and_password(value: str) -> tuple[str, str]:
+    """Decode RFC 7617."""
+    try:
+        text = base64.b64decode(value.strip(), validate=True).decode("utf-8")
+    except (binascii.Error, ValueError):
+        raise _unknown("the header Authorization is no HTTP Basic: base64 of name:password in UTF-8") from None
+    name, colon, password = text.partition(":")
+    if not colon:
+        raise _unknown("the header Authorization has no colon between name and password")
+    return name, password

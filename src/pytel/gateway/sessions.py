@@ -1,0 +1,81 @@
+"""Log-in sessions of browsers: an id that means nothing by itself, and what it stands for, kept here."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+
+import msgspec
+
+from pytel.base import clock
+from pytel.base.units import Seconds
+from pytel.bus.contract import Role
+
+MOST_OF_ONE = 20
+"""Sessions of one person; a further one ends the oldest."""
+
+
+class Session(msgspec.Struct, kw_only=True):
+    """Who has logged in; times are real UTC in Unix seconds. `stamp` must stay that of the account."""
+
+    name: str
+    role: Role
+    stamp: str
+    begun: float
+    used: float
+    is_over: bool = False
+
+
+class Sessions:
+    """The sessions of one gateway; they end with it."""
+
+    def __init__(self, *, idle: Seconds, lifetime: Seconds) -> None:
+        self._idle, self._lifetime = idle, lifetime
+        self._sessions: dict[bytes, Session] = {}
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    def begin(self, name: str, role: Role, stamp: str) -> tuple[str, Session]:
+        """Begin a session; returns its id, which is not kept, and what it stands for."""
+        now = clock.real_time()
+        self._tidy()
+        own = [key for key, session in self._sessions.items() if session.name == name]
+        for key in own[: max(0, len(own) + 1 - MOST_OF_ONE)]:
+            self._end(key)
+        identity = secrets.token_urlsafe(32)
+        session = Session(name=name, role=role, stamp=stamp, begun=now, used=now)
+        self._sessions[_key(identity)] = session
+        return identity, session
+
+    def find(self, identity: str) -> Session | None:
+        """The session of an id, None when there is none or it has ended."""
+        session = self._sessions.get(_key(identity))
+        if session is None or not self.is_good(session):
+            return None
+        session.used = clock.real_time()
+        return session
+
+    def is_good(self, session: Session) -> bool:
+        """Whether a session goes on."""
+        now = clock.real_time()
+        return not session.is_over and now - session.used < self._idle and now - session.begun < self._lifetime
+
+    def end(self, identity: str) -> Session | None:
+        """Log out: the id is worth nothing from here on. Returns the session that it was."""
+        return self._end(_key(identity))
+
+    def _end(self, key: bytes) -> Session | None:
+        session = self._sessions.pop(key, None)
+        if session is not None:
+            session.is_over = True
+        return session
+
+    def _tidy(self) -> None:
+        for key, session in list(self._sessions.items()):
+            if not self.is_good(session):
+                self._end(key)
+
+
+def _key(identity: str) -> bytes:
+    return hashlib.sha256(identity.encode("utf-8", "surrogatepass")).digest()
