@@ -37,21 +37,20 @@ class Wish(msgspec.Struct, frozen=True):
     since: sse.Position | float | None = None
     topics: frozenset[str] | None = None
 
+    def includes(self, topic: Topic) -> bool:
+        """Tell whether a topic was asked for, by its name or in full."""
+        return self.topics is None or topic.name in self.topics or str(topic) in self.topics
+
 
 class Reader:
     """One who reads the stream."""
 
-    def __init__(self, name: str, topics: frozenset[str] | None) -> None:
-        self.name = name
+    def __init__(self, name: str, wish: Wish, first: Iterable[bytes]) -> None:
+        self.name, self.wish = name, wish
         self.is_over = False
-        self._topics = topics
-        self._backlog: deque[bytes] = deque()
-        self._bytes = 0
+        self._backlog = deque(first)
+        self._bytes = 0  # of what came since: however much was kept, the reader gets it
         self._is_news = asyncio.Event()
-
-    def wants(self, topic: Topic) -> bool:
-        """Tell whether a topic was asked for, by its name or in full."""
-        return self._topics is None or topic.name in self._topics or str(topic) in self._topics
 
     def put(self, text: bytes) -> None:
         """Queue what is to be sent; who is too far behind is sent away."""
@@ -117,7 +116,7 @@ class Outbox:
         else:
             self._events.setdefault(publication.topic, deque(maxlen=KEPT)).append(item)
         for reader in self._readers:
-            if reader.wants(publication.topic):
+            if reader.wish.includes(publication.topic):
                 reader.put(text)
 
     def states(self) -> list[Publication]:
@@ -126,13 +125,9 @@ class Outbox:
 
     def read(self, name: str, wish: Wish, hello: bytes) -> Reader:
         """Begin a stream: `hello`, the last states, what was asked for of the events kept, `live`, and what follows."""
-        reader = Reader(name, wish.topics)
-        reader.put(hello)
-        kept = [*self._states.values(), *self._missed(wish.since)]
-        for item in sorted(kept, key=lambda item: item.number):
-            if reader.wants(item.topic):
-                reader.put(item.text)
-        reader.put(sse.encode(sse.Event("", "live", b"{}")))
+        items = sorted([*self._states.values(), *self._missed(wish.since)], key=lambda item: item.number)
+        kept = [item.text for item in items if wish.includes(item.topic)]
+        reader = Reader(name, wish, [hello, *kept, sse.encode(sse.Event("", "live", b"{}"))])
         self._readers.add(reader)
         return reader
 
