@@ -107,18 +107,26 @@ def test_the_listing_of_the_paper_is_a_call() -> None:
 
 
 def test_what_leaves_is_to_the_letter() -> None:
-    assert xmlrpc.encode_call("move", [1, 2**31, -0.5, True, None, "<&>\r\n", [], {"a": ""}]) == (
+    assert xmlrpc.encode_call("move", [1, 2**31, -0.5, True, None, "<&>\n", [], {"a": ""}]) == (
         "<methodCall><methodName>move</methodName><params>"
         "<param><value><i4>1</i4></value></param>"
         "<param><value><i8>2147483648</i8></value></param>"
         "<param><value><double>-0.5</double></value></param>"
         "<param><value><boolean>1</boolean></value></param>"
         "<param><value><nil/></value></param>"
-        "<param><value><string>&lt;&amp;&gt;&#13;\n</string></value></param>"
+        "<param><value><string>&lt;&amp;&gt;\n</string></value></param>"
         "<param><value><array><data></data></array></value></param>"
         "<param><value><struct><member><name>a</name><value><string></string></value></member></struct></value></param>"
         "</params></methodCall>"
     )
+
+
+def test_carriage_returns_survive_servers_that_write_them_as_they_are() -> None:
+    sent = ["\r\n", {"a\r": "\r"}]
+    written = xmlrpc.encode_call("m", sent).replace("&#13;", "\r")
+    assert xmlrpc.decode_call(query(written)) == ("m", sent)
+    with pytest.raises(Busy, match=r"^a\r\nb$"):
+        xmlrpc.decode_response(query(xmlrpc.encode_fault(Busy("a\r\nb").to_wire()).replace("&#13;", "\r")))
 
 
 @PATIENT
@@ -236,6 +244,9 @@ def test_times_arrive_in_the_form_of_the_bus(written: str, time: str) -> None:
         "<value><struct><member><name>a<b/></name><value>1</value></member></struct></value>",
         "<value><struct><member><name>a</name><value/></member><member><name>a</name><value/></member></struct></value>",
         "<value><string>a<b/>c</string></value>",
+        "<value><string xmlns:p='urn:pytel:rpc:1' p:text='&quot;park&quot;'>open</string></value>",
+        "<value><string xmlns:p='urn:pytel:rpc:1' p:text='park'>park</string></value>",
+        "<value><string xmlns:p='urn:pytel:rpc:1' p:text='1'>1</string></value>",
         "<value><i4 xmlns=''>1</i4></value>",
         "<value><i4 xmlns='urn:other'>1</i4></value>",
     ],

@@ -1,8 +1,8 @@
 """Calls, answers and faults of XML-RPC in elements of XMPP (XEP-0009), for clients of any language.
 
 Written to the letter of the standard, with the extensions `<nil/>` and `<i8>`. What it has no place for travels as
-attributes of the namespace `urn:pytel:rpc:1`, which others pass over: that parameters are named, and an error's name
-and data.
+attributes of the namespace `urn:pytel:rpc:1`, which others pass over: that parameters are named, an error's name and
+data, and carriage returns.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from pytel.bus.xmpp.xmlrpc_reading import (
     read_value,
     text_of,
 )
-from pytel.bus.xmpp.xmlrpc_writing import carriable, escaped, value_text
+from pytel.bus.xmpp.xmlrpc_writing import carriable, value_text
 
 NAMESPACE = RPC
 MAX_STANZA = 1_000_000
@@ -88,7 +88,7 @@ def encode_fault(error: WireError) -> str:
     message = _shortened(carriable(error["message"]))
     members = (
         f"<member><name>faultCode</name><value><i4>{error['code']:d}</i4></value></member>"
-        f"<member><name>faultString</name><value><string>{escaped(_headed(name, message))}</string></value></member>"
+        f"<member><name>faultString</name>{value_text(_headed(name, message))}</member>"
     )
     return (
         f"<methodResponse><fault xmlns:p='{PYTEL_RPC}' p:name={attribute(carriable(name))}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -12,12 +13,13 @@ from typing import Any
 from xml.etree.ElementTree import Element
 
 from pytel.bus.contract import Builtin
-from pytel.bus.xmpp.names import RPC
+from pytel.bus.xmpp.names import PYTEL_RPC, RPC
 from pytel.bus.xmpp.xmlrpc_misfit import MAX_DEPTH, MAX_VALUES, Misfit, shown
 
 BLANK = " \t\r\n"
 """White space of XML, the only text that may stand between elements."""
 VALUE = f"{{{RPC}}}value"
+_TEXT = f"{{{PYTEL_RPC}}}text"
 _MEMBER, _NAME, _DATA = f"{{{RPC}}}member", f"{{{RPC}}}name", f"{{{RPC}}}data"
 _APACHE = "{http://ws.apache.org/xmlrpc/namespaces/extensions}"
 _INTEGER = re.compile(r"[+-]?[0-9]{1,40}")
@@ -65,6 +67,24 @@ def text_of(leaf: Element) -> str:
     if len(leaf):
         raise Misfit(f"has an element in <{local_name(leaf)}>, where only text may stand")
     return leaf.text or ""
+
+
+def _exact_text(leaf: Element, _: int = 0) -> str:
+    """The text with the carriage returns that it had before servers wrote it anew."""
+    text, told = text_of(leaf), leaf.get(_TEXT)
+    if told is None:
+        return text
+    try:
+        exact = json.loads(told)
+    except (ValueError, RecursionError):
+        exact = None
+    if not isinstance(exact, str) or _lines(exact) != _lines(text):
+        raise Misfit(f"has a <{local_name(leaf)}> whose text and attribute differ")
+    return exact
+
+
+def _lines(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def local_name(element: Element) -> str:
@@ -173,7 +193,7 @@ def _struct(element: Element, depth: int) -> dict[str, Builtin]:
         parts = children(member)
         if member.tag != _MEMBER or len(parts) != 2 or parts[0].tag != _NAME or parts[1].tag != VALUE:
             raise Misfit("must consist of <member>s, each of one <name> and one <value>")
-        name = text_of(parts[0])
+        name = _exact_text(parts[0])
         if name in made:
             raise Misfit(f"has the member {shown(name)!r} twice")
         try:
@@ -197,7 +217,7 @@ _READERS: dict[Any, Callable[[Element, int], Builtin]] = {
     f"{{{RPC}}}i8": _any_integer,
     f"{_APACHE}i8": _any_integer,
     f"{{{RPC}}}boolean": _boolean,
-    f"{{{RPC}}}string": lambda element, _: text_of(element),
+    f"{{{RPC}}}string": _exact_text,
     f"{{{RPC}}}double": _double,
     f"{{{RPC}}}dateTime.iso8601": _time,
     f"{{{RPC}}}base64": _base64,
