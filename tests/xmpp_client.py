@@ -82,18 +82,35 @@ class Client(ClientXMPP):
             self.items.append((message["from"].bare, str(items["node"]), str(item["id"]), text or ""))
 
     async def publish(self, node: str, text: str, item_id: str | None = None, to: str | None = None) -> None:
-        payload = Element(f"{{{JSON}}}json")
-        payload.text = text
         pubsub: Any = self.plugin["xep_0060"]
-        await pubsub.publish(to, node, id=item_id, payload=payload, timeout=PATIENCE)
+        await pubsub.publish(to, node, id=item_id, payload=payload(text), timeout=PATIENCE)
+
+    async def items_of(self, account: str, node: str) -> list[str]:
+        """Ids of the items that a node keeps."""
+        pubsub: Any = self.plugin["xep_0060"]
+        answer = await pubsub.get_items(account, node, timeout=PATIENCE)
+        return [str(item["id"]) for item in answer["pubsub"]["items"]["substanzas"]]
 
     async def leave(self) -> None:
         if self.is_connected():
             await self.disconnect(wait=1.0)
         self.cancel_connection_attempt()
-        if self._run_out_filters is not None:
-            self._run_out_filters.cancel()
-        await asyncio.sleep(0)
+        own = [task for task in asyncio.all_tasks() if self._started(task)]
+        for task in own:
+            task.cancel()
+        await asyncio.gather(*own, return_exceptions=True)
+
+    def _started(self, task: asyncio.Task[Any]) -> bool:
+        """Whether slixmpp left this task running on our behalf: it cancels none of its own."""
+        frame = getattr(task.get_coro(), "cr_frame", None)
+        return frame is not None and "slixmpp" in frame.f_code.co_filename and frame.f_locals.get("self") is self
+
+
+def payload(text: str) -> Element:
+    """An item's content as the bus has it."""
+    element = Element(f"{{{JSON}}}json")
+    element.text = text
+    return element
 
 
 @asynccontextmanager

@@ -3,6 +3,7 @@ local usermanager = require "core.usermanager";
 local rostermanager = require "core.rostermanager";
 local jid = require "util.jid";
 local st = require "util.stanza";
+local gettime = require "util.time".now;
 
 local host = module.host;
 local events_kept = module:get_option_number("pytel_events_kept", 200);
@@ -50,7 +51,8 @@ local function of_this_site(address)
 	return address == nil or jid.host(address) == host;
 end
 
-module:hook("iq-set/self/jabber:iq:roster:query", function (event)
+module:hook("iq/self/jabber:iq:roster:query", function (event)
+	if event.stanza.attr.type ~= "set" then return; end
 	event.origin.send(st.error_reply(event.stanza, "cancel", "not-allowed", "The site decides who sees whom."));
 	return true;
 end, 10);
@@ -61,6 +63,18 @@ module:hook("pre-presence/bare", function (event)
 	if subscriptions[event.stanza.attr.type or ""] and of_this_site(event.stanza.attr.to) then
 		return true;
 	end
+end, 10);
+
+-- Time (XEP-0202) with fractions: whole seconds are too coarse to compare clocks ---------------------------------
+
+module:hook("iq-get/host/urn:xmpp:time:time", function (event)
+	local now = gettime();
+	local fraction = ("%.6f"):format(now % 1):sub(2);
+	if fraction:sub(1, 1) ~= "." then fraction = ".999999"; end
+	event.origin.send(st.reply(event.stanza):tag("time", { xmlns = "urn:xmpp:time" })
+		:tag("tzo"):text("+00:00"):up()
+		:tag("utc"):text(os.date("!%Y-%m-%dT%H:%M:%S", math.floor(now))..fraction.."Z"));
+	return true;
 end, 10);
 
 -- Nodes (XEP-0060, XEP-0163) -------------------------------------------------------------------------------------
