@@ -210,14 +210,14 @@ async def test_a_client_that_does_not_read_its_answers_is_not_asked_on(house: Ho
 
 
 async def test_a_path_too_long_for_a_socket_address(tmp_path: Path) -> None:
-    from pytel.cli.client import SiteClient
+    from pytel.cli.client import reach_site
 
     deep = tmp_path / ("d" * 100) / ("e" * 100)
     socket = ControlSocket(deep / "control.sock", LocalHub().bus(Address("cli"), is_proxy=True), "here")
     await socket.start()
 
     def ask() -> Any:
-        with SiteClient(deep / "control.sock") as client:
+        with reach_site(deep) as client:
             return client.call("session.info")["site"]
 
     assert await asyncio.to_thread(ask) == "here"

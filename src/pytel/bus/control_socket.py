@@ -78,7 +78,7 @@ class ControlSocket:
 
         What is left of an earlier socket of this path is removed: the site's lock says that it is dead.
         """
-        await self.bus.open(_Mute(), NOBODY)
+        await self.bus.open(Mute(), NOBODY)
         self.door.open()
         if not listening:
             return
@@ -115,10 +115,22 @@ class ControlSocket:
             writer.close()
 
 
-class _Mute:
-    """The door's own endpoint: nobody calls it."""
+async def serve_connection(door: Door, connection: socket.socket, origin: Origin) -> None:
+    """Serve one connected socket until its other end leaves; the door is open."""
+    reader, writer = await asyncio.open_unix_connection(sock=connection, limit=MAX_LINE)
+    try:
+        await _Client(door, reader, writer, origin).serve()
+    except ConnectionError:
+        pass  # the client left
+    finally:
+        writer.close()
+
+
+class Mute:
+    """A door's own endpoint: nobody calls it."""
 
     async def handle_call(self, call: Call) -> Builtin:
+        """Refuse. Raises `MethodNotFound`."""
         raise MethodNotFound("this is a door for callers, not a module")
 
 

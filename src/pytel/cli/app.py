@@ -66,8 +66,35 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def _root(
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show version.")] = False,
+    account: Annotated[
+        str,
+        typer.Option(
+            "--as",
+            metavar="NAME@DOMAIN",
+            envvar="PYTEL_AS",
+            help="Reach the site over XMPP as this account: pytel --as alice@monet.example modules.",
+        ),
+    ] = "",
+    server: Annotated[
+        str,
+        typer.Option(
+            metavar="HOST[:PORT]",
+            envvar="PYTEL_SERVER",
+            help="Where the XMPP server is (default: as the domain's DNS says).",
+        ),
+    ] = "",
+    ca: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", envvar="PYTEL_CA", help="The CA certificate of the server (default: the system's)."
+        ),
+    ] = None,
 ) -> None:
-    pass
+    if account:
+        from pytel.cli.client import current_account
+        from pytel.cli.remote import Account
+
+        current_account.set(Account.parse(account, server, ca))
 
 
 @app.command(short_help="Tell what is wrong with a site file, with line numbers.")
@@ -198,9 +225,9 @@ def restart(modules: Modules, state: StateOption = None) -> None:
 
 
 def _switch(action: str, modules: list[str], state: Path | None) -> None:
-    from pytel.cli.client import SiteClient, find_socket
+    from pytel.cli.client import reach_site
 
-    with SiteClient(find_socket(state)) as client:
+    with reach_site(state) as client:
         runs = {row["address"] for row in client.call("site.list_modules") if row["status"]}
         for module in modules:
             client.call(f"site.{action}_module", {"address": module})

@@ -16,7 +16,7 @@ from rich.text import Text
 from pytel.base.errors import ControlHeld, InvalidParams, MethodNotFound, ModuleNotFound, PytelError
 from pytel.base.units import parse_quantity
 from pytel.bus.door import split_method
-from pytel.cli.client import SiteClient, find_socket
+from pytel.cli.client import SiteClient, reach_site
 from pytel.cli.look import unit_in
 from pytel.cli.screen import as_json, console
 from pytel.module.faults import nearest
@@ -28,7 +28,7 @@ POLL = 0.5
 
 def call_method(state: Path | None, target: str, arguments: list[str], json_wanted: bool) -> None:
     """Call a method and print its result, or list a module's methods. Raises what the module raises."""
-    with SiteClient(find_socket(state)) as client:
+    with reach_site(state) as client:
         addresses = [peer["address"] for peer in client.call("modules.list")]
         if target in addresses:
             _list_methods(client.call(f"{target}.rpc.discover"), json_wanted)

@@ -1,17 +1,22 @@
-"""How the commands reach a running site: its control socket, spoken to plainly."""
+"""How the commands reach a running site: by its control socket, or over XMPP."""
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
 import socket
 from collections.abc import Iterator
+from contextvars import ContextVar
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pytel.base.errors import ConnectionLost, PytelError, Timeout
 from pytel.bus.control_socket import reachable
+
+if TYPE_CHECKING:
+    from pytel.cli.remote import Account
 
 SOCKET = "control.sock"
 PLACES = (Path(), Path("state"), Path("demo-night/state"))
@@ -33,22 +38,45 @@ def find_socket(state: Path | None) -> Path:
     raise NoSite(f"no site is running in {where}: start one with 'pytel run site.yaml', or name its --state directory")
 
 
+current_account: ContextVar[Account | None] = ContextVar("current_account", default=None)
+"""As whom the commands go over XMPP; None: by the control socket, as the user of this machine."""
+
+
+@contextlib.contextmanager
+def reach_site(state: Path | None) -> Iterator[SiteClient]:
+    """Reach the site: over XMPP when an account was named, else by its control socket. Raises `ConnectionLost`."""
+    account = current_account.get()
+    if account is not None:
+        from pytel.cli.remote import connected
+
+        with connected(account) as connection, SiteClient(connection) as client:
+            yield client
+    else:
+        with SiteClient(_connect(find_socket(state))) as client:
+            yield client
+
+
+def _connect(path: Path) -> socket.socket:
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        with reachable(path) as name:
+            connection.connect(name)
+    except (ConnectionRefusedError, FileNotFoundError):
+        connection.close()
+        raise NoSite(
+            f"no site is running in {path.parent}; the last one there was killed: the same command starts it again"
+        ) from None
+    except OSError as error:
+        connection.close()
+        raise ConnectionLost(f"{path} cannot be reached: {error.strerror}") from error
+    return connection
+
+
 class SiteClient:
     """A connection to a running site."""
 
-    def __init__(self, path: Path) -> None:
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            with reachable(path) as name:
-                self._socket.connect(name)
-        except (ConnectionRefusedError, FileNotFoundError):
-            self._socket.close()
-            raise NoSite(
-                f"no site is running in {path.parent}; the last one there was killed: the same command starts it again"
-            ) from None
-        except OSError as error:
-            self._socket.close()
-            raise ConnectionLost(f"{path} cannot be reached: {error.strerror}") from error
+    def __init__(self, connection: socket.socket) -> None:
+        self._socket = connection
         self._file = self._socket.makefile("rb")
         self._ids = itertools.count(1)
 

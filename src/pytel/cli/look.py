@@ -13,7 +13,7 @@ from rich.text import Text
 
 from pytel.base.errors import ModuleNotFound, NotFound
 from pytel.bus.contract import Topic
-from pytel.cli.client import SiteClient, find_socket
+from pytel.cli.client import SiteClient, reach_site
 from pytel.cli.screen import as_json, clock_time, console, shown, status_text
 from pytel.module.faults import nearest
 
@@ -23,7 +23,7 @@ _DULL = ("boot", "module_type")
 
 def show_modules(state: Path | None, json_wanted: bool) -> None:
     """Print the table of modules."""
-    with SiteClient(find_socket(state)) as client:
+    with reach_site(state) as client:
         rows = client.call("site.list_modules")
         since = {
             told["publisher"]: told["data"]["since"]
@@ -49,7 +49,7 @@ def show_modules(state: Path | None, json_wanted: bool) -> None:
 
 def show_states(state: Path | None, module: str, json_wanted: bool) -> None:
     """Print the last states. Raises `ModuleNotFound` when the wanted module shows none."""
-    with SiteClient(find_socket(state)) as client:
+    with reach_site(state) as client:
         states = client.states()
         publishers = sorted({told["publisher"] for told in states})
         if module and module not in publishers:
@@ -100,7 +100,7 @@ def watch_news(state: Path | None, topics: list[str] | None, json_wanted: bool) 
     out = console()
     before: dict[tuple[str, str], dict[str, Any]] = {}
     try:
-        with SiteClient(find_socket(state)) as client:
+        with reach_site(state) as client:
             _refuse_unpublished(client, topics or [])
             for told in client.news(topics):
                 if json_wanted:

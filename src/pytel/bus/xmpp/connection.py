@@ -18,10 +18,8 @@ except ModuleNotFoundError as error:
 
 
 def server_of(config: XmppConfig) -> Server:
-    """Where the server is; without the site's own CA file the system's certificates count."""
-    return Server(
-        domain=config.domain, host=config.host, port=config.port, ca=config.ca if config.ca.exists() else None
-    )
+    """Where the server is."""
+    return Server(domain=config.domain, host=config.host, port=config.port, ca=config.ca)
 
 
 def xmpp_bus(config: XmppConfig, address: Address, *, patience: float | None = None) -> XmppBus:

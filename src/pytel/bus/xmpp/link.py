@@ -28,7 +28,7 @@ Inbound = Callable[[Element], None]
 
 
 class Server(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the server is, and how it is trusted: `ca` is a PEM file, None for the system's own."""
+    """Where the server is, and how it is trusted: `ca` is a PEM file; without it the system's own count."""
 
     domain: str
     host: str | None = "127.0.0.1"
@@ -322,6 +322,6 @@ async def _set_within(event: asyncio.Event, seconds: float) -> bool:
 
 def _trusting(ca: Path | None) -> ssl.SSLContext:
     try:
-        return ssl.create_default_context(cafile=str(ca) if ca else None)
+        return ssl.create_default_context(cafile=str(ca) if ca and ca.exists() else None)
     except OSError as error:
         raise ConfigError(f"the CA certificate {ca} cannot be read: {error.strerror or error}") from error
