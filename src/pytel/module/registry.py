@@ -46,12 +46,18 @@ def load_type(name: str, directory: Path | None = None) -> type:
     or of an installed package.
     """
     points = _registered(MODULES).get(name, ())
-    if points:
-        kind = _load_point(name, points)
-    elif match := _DOTTED.fullmatch(name):
-        kind = _load_dotted(match["module"], match["name"], directory)
-    else:
+    return _checked(name, _load_point(name, points)) if points else load_class(name, directory)
+
+
+def load_class(name: str, directory: Path | None = None) -> type:
+    """The same for a dotted name alone, without asking what packages have registered. Raises `ConfigError`."""
+    match = _DOTTED.fullmatch(name)
+    if match is None:
         raise ConfigError(f"type {name!r} is not registered; {nearest(name, registered_types())}")
+    return _checked(name, _load_dotted(match["module"], match["name"], directory))
+
+
+def _checked(name: str, kind: Any) -> type:
     if not (isinstance(kind, type) and getattr(kind, "is_module", False)):
         raise ConfigError(f"type {name!r} is no module class: it must inherit from pytel.services.Module")
     return kind
