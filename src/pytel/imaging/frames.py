@@ -64,9 +64,11 @@ def _astropy_frame(path: Path) -> Iterator[Frame]:
 
     with contextlib.ExitStack() as stack:
         try:
-            with fits.open(path, disable_image_compression=True, lazy_load_hdus=True) as raw:
+            file = stack.enter_context(path.open("rb"))
+            with fits.open(file, disable_image_compression=True, lazy_load_hdus=True, mode="readonly") as raw:
                 number = first_image(raw)
-            unit = stack.enter_context(fits.open(path, uint=True, lazy_load_hdus=True))[number]
+            file = stack.enter_context(path.open("rb"))
+            unit = stack.enter_context(fits.open(file, uint=True, lazy_load_hdus=True, mode="readonly"))[number]
             shape = (int(unit.shape[0]), int(unit.shape[1]))
             cards = [Card(card.keyword, _plain_value(card.value), card.comment) for card in unit.header.cards]
         except ImageError:

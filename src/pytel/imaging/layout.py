@@ -91,5 +91,5 @@ def physical(stored: NDArray[Any], layout: Layout) -> NDArray[Any]:
     native = stored.astype(stored.dtype.newbyteorder("="))
     if (layout.scale, layout.zero) == (1, 0) and (layout.blank is None or layout.form in (">f4", ">f8")):
         return native
-    scaled = native * layout.scale + layout.zero
+    scaled = native.astype(np.float64) * layout.scale + layout.zero
     return scaled if layout.blank is None else np.where(native == layout.blank, np.nan, scaled)

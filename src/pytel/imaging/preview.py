@@ -52,8 +52,11 @@ def stretched(values: NDArray[Any], stretch: Stretch) -> NDArray[np.uint8]:
     import numpy as np
 
     black, white = display_limits(values)
-    floats = np.nan_to_num((values.astype(np.float32) - np.float32(black)) / np.float32(white - black))
-    unit = np.clip(floats, 0, 1, out=floats)
+    kind: Any = np.float64 if values.dtype.kind == "f" else np.float32
+    with np.errstate(all="ignore"):
+        # Halved, as the difference of two very large numbers may be none.
+        part = (values * kind(0.5) - kind(black / 2)) / kind(white / 2 - black / 2)
+    unit = np.nan_to_num(np.clip(part, 0, 1), nan=0.0).astype(np.float32)
     match stretch:
         case Stretch.SQRT:
             unit = np.sqrt(unit)

@@ -101,7 +101,7 @@ class ImageClient:
         return directory if await in_thread(shared.is_here, directory) else None
 
     def _http(self, store: ImageStore) -> HttpImages:
-        return HttpImages(store.access, self._module.directory / "images")
+        return HttpImages(store.access, lambda: self._module.directory / "images")
 
     def _is_verified(self, ref: ImageRef) -> bool:
         return self._verified.get(ref.id) == ref.sha256

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from pathlib import Path
 
 from pytel.base import ids
@@ -14,13 +15,18 @@ from pytel.interfaces.images import ImageRef
 class ImageCache:
     """A directory of at most `room` bytes and the image fetched last; the oldest copies go first."""
 
-    def __init__(self, directory: Path, room: Bytes = 2**30) -> None:
-        self._directory, self._room = directory, int(room)
+    def __init__(self, directory: Callable[[], Path], room: Bytes = 2**30) -> None:
+        self._find_directory, self._room = directory, int(room)
+
+    @property
+    def _directory(self) -> Path:
+        return self._find_directory()
 
     def new_part(self) -> Path:
         """A name for a file that is not whole yet."""
-        self._directory.mkdir(parents=True, exist_ok=True)
-        return self._directory / f"{ids.new_id()}.part"
+        directory = self._directory
+        directory.mkdir(parents=True, exist_ok=True)
+        return directory / f"{ids.new_id()}.part"
 
     def find(self, ref: ImageRef) -> Path | None:
         """The copy of an image, if it is here and whole."""

@@ -37,13 +37,14 @@ _CONNECT, _SILENCE = 10.0, 20.0
 _LONGEST_ANSWER = 2**16
 _PASSING_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 _TRIES = 2
+_PIECE = 2**19
 T = TypeVar("T")
 
 
 class HttpImages:
-    """Images of one store; `access` asks it where it is, `directory` takes what is on its way."""
+    """Images of one store; `access` asks it where it is, `directory` (told in a thread) takes what is on its way."""
 
-    def __init__(self, access: Callable[[], Awaitable[StoreAccess]], directory: Path) -> None:
+    def __init__(self, access: Callable[[], Awaitable[StoreAccess]], directory: Callable[[], Path]) -> None:
         self._access = access
         self._cache = ImageCache(directory)
 
@@ -104,15 +105,15 @@ class HttpImages:
 
     async def _send(self, part: Path, call_id: str, sha256: str) -> dict[str, Any]:
         access = await self._access()
-        headers = {"call-id": call_id, "content-type": "application/fits", **digest_fields(sha256)}
-        file = await in_thread(part.open, "rb")
+        size = (await in_thread(part.stat)).st_size
+        headers = {"call-id": call_id, "content-type": "application/fits", "content-length": str(size)}
+        headers |= digest_fields(sha256)
+        async with _answer(access, "POST", "images", headers, _pieces(part)) as response:
+            answer = await _bounded(response)
         try:
-            async with _answer(access, "POST", "images", headers, file) as response:
-                stored = json.loads(await _bounded(response))
+            stored = json.loads(answer)
         except ValueError as error:
             raise ConnectionLost(f"{access.url} answers what is no JSON: is it an image store?") from error
-        finally:
-            await in_thread(file.close)
         return stored if isinstance(stored, dict) else {}
 
     async def _receive(self, ref: ImageRef, received: Received) -> None:
@@ -133,6 +134,15 @@ class HttpImages:
                 await received.settle()
         if received.size < ref.size:
             raise ConnectionLost(f"only {received.size} of {ref.size} bytes of image {ref.id} came")
+
+
+async def _pieces(path: Path) -> AsyncIterator[bytes]:
+    file = await in_thread(path.open, "rb", 0)
+    try:
+        while piece := await in_thread(file.read, _PIECE):
+            yield piece
+    finally:
+        await in_thread(file.close)
 
 
 def _checked(ref: ImageRef) -> ImageRef:
@@ -160,7 +170,12 @@ async def _answer(
     context = await in_thread(_context, access.certificate)
     try:
         async with (
-            aiohttp.ClientSession(timeout=timeout, auto_decompress=False, read_bufsize=2**20) as session,
+            aiohttp.ClientSession(
+                timeout=timeout,
+                auto_decompress=False,
+                read_bufsize=2**20,
+                connector=aiohttp.TCPConnector(resolver=aiohttp.ThreadedResolver()),
+            ) as session,
             session.request(
                 method, url, headers=headers, data=body, ssl=context, allow_redirects=False, expect100=body is not None
             ) as response,
@@ -168,10 +183,10 @@ async def _answer(
             if not 200 <= response.status < 300:
                 raise _told(response.status, await _bounded(response), access.url)
             yield response
-    except aiohttp.ClientError as error:
-        raise ConnectionLost(f"the line to the image store at {access.url} broke: {error}") from error
     except TimeoutError as error:
         raise Timeout(f"the image store at {access.url} has said nothing for {_SILENCE:.0f} s") from error
+    except aiohttp.ClientError as error:
+        raise ConnectionLost(f"the line to the image store at {access.url} broke: {error}") from error
 
 
 def _context(certificate: str | None) -> ssl.SSLContext | bool:

@@ -46,6 +46,8 @@ from pytel.imaging.fits import ImageError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from starlette.types import Message, Receive
+
 _UPLOADS_AT_A_TIME = 8
 _DRAINED = 64 * 2**20
 _DRAIN_TIME = 5.0
@@ -79,6 +81,7 @@ def _for(role: Role) -> Callable[[_Endpoint], Callable[[StoreApp, Request], Awai
     def decorate(endpoint: _Endpoint) -> Callable[[StoreApp, Request], Awaitable[Response]]:
         @wraps(endpoint)
         async def serve(app: StoreApp, request: Request) -> Response:
+            request = Request(request.scope, _noting_the_end(request))
             try:
                 return await endpoint(app, request, await app.identify(request, role))
             except ClientDisconnect:
@@ -156,7 +159,7 @@ class StoreApp:
     @_for(Role.VIEWER)
     async def get(self, request: Request, who: Identity) -> Response:
         """The image's bytes."""
-        return download.answer(await self._stored(request), request.headers)
+        return await download.answer(await self._stored(request), request.headers)
 
     @_for(Role.VIEWER)
     async def header(self, request: Request, who: Identity) -> Response:
@@ -190,7 +193,7 @@ class StoreApp:
 
     async def refuse(self, request: Request, error: PytelError) -> Response:
         """Answer with an error; what is still coming of a body is let pass, or the client would not hear it."""
-        if request.method in ("POST", "PUT") and "expect" not in request.headers:
+        if request.method in ("POST", "PUT") and "expect" not in request.headers and not isinstance(error, Timeout):
             await _drain(request)
         fields = {"connection": "close"} if request.method in ("POST", "PUT") else {}
         status = status_of(error)
@@ -242,12 +245,22 @@ def _id(request: Request) -> str:
     return image
 
 
+def _noting_the_end(request: Request) -> Receive:
+    """Receive, and write down when the body has ended: who asks then waits until the client goes."""
+    receive = request.receive
+    request.state.ended = False
+
+    async def noting() -> Message:
+        message = await receive()
+        request.state.ended = message["type"] != "http.request" or not message.get("more_body", False)
+        return message
+
+    return noting
+
+
 async def _drain(request: Request) -> None:
     left = _DRAINED
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_DRAIN_TIME):
-            while left > 0:
-                message = await request.receive()
-                if message["type"] != "http.request" or not message.get("more_body"):
-                    return
-                left -= len(message.get("body", b""))
+            while left > 0 and not request.state.ended:
+                left -= len((await request.receive()).get("body", b""))

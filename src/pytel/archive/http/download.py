@@ -24,8 +24,11 @@ STALLED_AFTER = 60.0
 UNCHANGING = "private, max-age=31536000, immutable"
 
 
-def answer(image: StoredImage, headers: Headers) -> Response:
-    """Choose among the whole image, a range of it, and nothing at all. Raises `UnsatisfiableRange`."""
+async def answer(image: StoredImage, headers: Headers) -> Response:
+    """Choose among the whole image, a range of it, and nothing at all.
+
+    Raises `UnsatisfiableRange`, `NotFound` when the image was evicted just now, `ChecksumError`.
+    """
     tag = f'"{image.sha256}"'
     fields = {"etag": tag, "cache-control": UNCHANGING, "accept-ranges": "bytes"}
     if not _may_match(headers.get("if-match"), tag):
@@ -38,7 +41,9 @@ def answer(image: StoredImage, headers: Headers) -> Response:
     fields["content-disposition"] = f'attachment; filename="{image.id}.fits"'
     if span is not None:
         fields["content-range"] = f"bytes {span.start}-{span.end - 1}/{image.size}"
-    return FileAnswer(image, span or Span(0, image.size), 200 if span is None else 206, fields)
+    # Opened here, the file stays whatever the store evicts.
+    file = await in_thread(_open, image)
+    return FileAnswer(file, span or Span(0, image.size), 200 if span is None else 206, fields)
 
 
 def _may_match(field: str | None, tag: str) -> bool:
@@ -50,13 +55,13 @@ class FileAnswer(Response):
 
     media_type = "application/fits"
 
-    def __init__(self, image: StoredImage, span: Span, status: int, fields: dict[str, str]) -> None:
+    def __init__(self, file: BinaryIO, span: Span, status: int, fields: dict[str, str]) -> None:
         super().__init__(status_code=status, headers={**fields, "content-length": str(span.end - span.start)})
-        self._image, self._span = image, span
+        self._file, self._span = file, span
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Open the file, so that it stays whatever the store evicts, and send."""
-        file = await in_thread(_open, self._image)
+        """Send, and close the file."""
+        file = self._file
         try:
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
             if scope["method"] == "HEAD":

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 from pytel.base.errors import LimitExceeded
 
-_RANGE = re.compile(r"\s*(\d{1,18})?\s*-\s*(\d{1,18})?\s*")
+_RANGE = re.compile(r"\s*([0-9]{1,18})?\s*-\s*([0-9]{1,18})?\s*")
 _TAG = re.compile(r'(?:W/)?("[\x21\x23-\x7e]*")')
-_CODING = re.compile(r"([A-Za-z0-9!#$&+.^_*-]{1,30})\s*(?:;\s*q\s*=\s*([01](?:\.\d{0,3})?))?")
+_CODING = re.compile(r"([A-Za-z0-9!#$&+.^_*-]{1,30})\s*(?:;\s*q\s*=\s*([01](?:\.[0-9]{0,3})?))?")
 _LONGEST = 1000
 
 
