@@ -86,9 +86,9 @@ class Doorkeeper:
         return (account.role, account.password) == (role, stamp) if account is not None else not stamp
 
     def _bearer(self, token: str, address: str) -> Person:
-        self._refuse_too_many(address, None)
         holder = self._accounts.holder(token)
         if holder is None:
+            self._refuse_too_many(address, None)
             self._by_address.charge(network(address))
             self.failed("", address)
             raise _unknown("this token is not known, or no longer good")

@@ -1,0 +1,242 @@
+"""Who is let in, for how long, and what is on record of it."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from gateway.kit import PASSWORDS, House, OwnGateway, _connector, basic, rpc_call, until, until_so
+from gateway.kit import house as open_house
+from pytel.base.errors import ConnectionLost
+from pytel.base.threads import in_thread
+from pytel.bus.contract import Role
+from pytel.gateway import accounts
+from pytel.gateway.doorkeeper import ADDRESS_FAILURES, NAME_FAILURES
+
+LOG_IN = {"name": "anna", "password": PASSWORDS["anna"]}
+
+
+def browser(house: House) -> aiohttp.ClientSession:
+    """Keeps cookies and says which page it is on."""
+    return aiohttp.ClientSession(
+        house.url,
+        headers={"Origin": house.url, "Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors"},
+        cookie_jar=aiohttp.CookieJar(unsafe=True),
+        connector=_connector(),
+    )
+
+
+async def status(client: aiohttp.ClientSession, path: str = "/session", **headers: str) -> int:
+    async with client.get(path, headers=headers) as response:
+        return response.status
+
+
+async def until_status(wanted: int, client: aiohttp.ClientSession, **headers: str) -> None:
+    async def there() -> bool:
+        return await status(client, **headers) == wanted
+
+    await until_so(there, pause=0.3)  # more often would be too often
+
+
+@pytest.mark.parametrize("path", ["/state", "/events", "/session"])
+async def test_nobody_gets_nothing(house: House, path: str) -> None:
+    async with house.client(None) as client:
+        async with client.get(path) as response:
+            assert response.status == 401
+            assert response.headers["WWW-Authenticate"].startswith("Basic ")
+        async with client.get(path, headers={"Sec-Fetch-Mode": "cors"}) as response:
+            assert response.headers["WWW-Authenticate"].startswith("Bearer ")
+        async with client.post("/rpc", json={}) as response:
+            assert response.status == 401
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            await client.ws_connect("/ws")
+        assert refused.value.status == 401
+
+
+@pytest.mark.parametrize(
+    "authorization",
+    [
+        basic("anna", "wrong"),
+        basic("nobody", "wrong"),
+        basic("", ""),
+        basic("anna", "x" * 5000),
+        "Basic",
+        "Basic !!!",
+        "Basic YW5uYQ==",
+        "Basic /////w==",
+        "Bearer",
+        "Bearer pytel_nothing",
+        "Digest x",
+        "anna",
+    ],
+)
+async def test_wrong_credentials(house: House, authorization: str) -> None:
+    async with house.client(None) as client:
+        assert await status(client, Authorization=authorization) == 401
+
+
+async def test_a_browser_logs_in_and_out_and_an_old_session_is_worth_nothing(house: House) -> None:
+    async with browser(house) as client:
+        async with client.post("/session", json=LOG_IN) as response:
+            assert (response.status, (await response.json())["origin"]) == (200, "gateway/anna")
+            cookie = response.headers["Set-Cookie"]
+            session = response.cookies["pytel_session"].value
+        assert "HttpOnly" in cookie
+        assert "SameSite=strict" in cookie
+        assert "Path=/" in cookie
+        assert (await rpc_call(client, "lamp.who_asks"))["result"] == "gateway/anna observer"
+        async with client.delete("/session") as response:
+            assert response.status == 204
+        assert await status(client) == 401
+    async with house.client(None) as replay:
+        assert await status(replay, Cookie=f"pytel_session={session}") == 401
+    record = await house.until_audited(lambda record: len(record) >= 2)
+    assert [entry["what"] for entry in record if entry["what"] != "call"] == ["log-in", "log-out"]
+
+
+async def test_sessions_expire_and_end_with_the_password(tmp_path: Path) -> None:
+    async with open_house(tmp_path, more=", session_idle: 0.5 s") as house, browser(house) as client:
+        async with client.post("/session", json=LOG_IN):
+            assert await status(client) == 200
+        await asyncio.sleep(0.6)
+        assert await status(client) == 401
+    async with open_house(tmp_path / "other") as house, browser(house) as client:
+        async with client.post("/session", json=LOG_IN):
+            pass
+        await in_thread(accounts.set_password, house.accounts, "anna", "something else")
+        await until_status(401, client)
+
+
+async def test_an_account_that_is_removed_is_out_at_once_with_all_it_had(house: House) -> None:
+    token = await in_thread(accounts.add_token, house.accounts, "anna", "script", None)
+    async with house.client("anna") as by_password, house.client(None) as by_token, browser(house) as by_session:
+        bearer = {"Authorization": f"Bearer {token}"}
+        async with by_session.post("/session", json=LOG_IN):
+            pass
+        await until_status(200, by_token, **bearer)
+        async with by_session.ws_connect("/ws") as socket:
+            await in_thread(accounts.remove_account, house.accounts, "anna")
+            await until_status(401, by_token, **bearer)
+            await socket.send_json({"jsonrpc": "2.0", "id": 1, "method": "session.info"})
+            message = await socket.receive(timeout=10)
+            assert (message.type, socket.close_code) == (aiohttp.WSMsgType.CLOSE, 4401)
+        assert await status(by_password) == 401
+        assert await status(by_session) == 401
+
+
+async def test_tokens_have_names_expire_and_are_revoked(house: House) -> None:
+    path = house.accounts
+    good = await in_thread(accounts.add_token, path, "olga", "good", 1.0)
+    old = await in_thread(accounts.add_token, path, "olga", "old", -1.0)
+    async with house.client(None) as client:
+        await until_status(200, client, Authorization=f"Bearer {good}")
+        assert await status(client, Authorization=f"Bearer {old}") == 401
+        async with client.get("/session", headers={"Authorization": f"bearer {good}"}) as response:
+            told = await response.json()
+            assert (told["role"], told["way"]) == ("operator", "token good")
+        await in_thread(accounts.remove_token, path, "olga", "good")
+        await until_status(401, client, Authorization=f"Bearer {good}")
+    text = await in_thread(path.read_text)
+    assert good not in text
+    assert "argon2id" in text
+    assert (await in_thread(path.stat)).st_mode & 0o077 == 0
+
+
+async def test_who_is_wrong_too_often_has_to_wait_and_harms_nobody_elsewhere(house: House) -> None:
+    async with house.client(None) as client, house.client("otto") as otto:
+        assert await status(otto) == 200
+        tries = [await status(client, Authorization=basic("anna", f"wrong {n}")) for n in range(ADDRESS_FAILURES[0])]
+        assert set(tries) == {401}
+        async with client.get("/session", headers={"Authorization": basic("olga", PASSWORDS["olga"])}) as response:
+            assert response.status == 429
+            assert int(response.headers["Retry-After"]) > 0
+        async with client.post("/session", json=LOG_IN) as response:
+            assert response.status == 429
+        assert await status(client, Authorization="Bearer pytel_guess") == 429
+        assert await status(otto) == 200  # who was right before needs no attempt
+    record = await house.until_audited(lambda record: len(record) >= ADDRESS_FAILURES[0])
+    assert {entry["what"] for entry in record} == {"refused"}
+    assert "wrong" not in str([entry["name"] for entry in record])
+
+
+async def test_many_attempts_at_once_are_no_way_around(house: House) -> None:
+    async with house.client(None) as client:
+        tried = await asyncio.gather(
+            *(status(client, Authorization=basic("anna", f"wrong {number}")) for number in range(60))
+        )
+    assert tried.count(401) <= min(ADDRESS_FAILURES[0], NAME_FAILURES[0]) + 1
+    assert set(tried) <= {401, 429, 503}
+
+
+class Elsewhere:
+    """Knows a person by a password of her own."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.is_there = True
+
+    async def check(self, name: str, password: str) -> Role | None:
+        """As the server of her accounts does."""
+        self.asked.append(name)
+        if not self.is_there:
+            raise ConnectionLost("the server is away")
+        return Role.OPERATOR if (name, password) == ("xenia", "from elsewhere") else None
+
+
+async def test_people_whom_another_server_knows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    elsewhere = Elsewhere()
+    monkeypatch.setattr(OwnGateway, "outside", elsewhere)
+    async with open_house(tmp_path) as house, house.client(None) as client:
+        xenia = {"Authorization": basic("xenia", "from elsewhere")}
+        for _ in range(3):
+            assert (await rpc_call(client, "lamp.who_asks", **xenia))["result"] == "gateway/xenia operator"
+        assert elsewhere.asked == ["xenia"]
+        assert await status(client, Authorization=basic("xenia", "wrong")) == 401
+        assert await status(client, Authorization=basic("anna", PASSWORDS["anna"])) == 200
+        assert elsewhere.asked == ["xenia", "xenia"]
+        async with client.post("/session", json={"name": "xenia", "password": "from elsewhere"}) as response:
+            assert response.status == 200
+        elsewhere.is_there = False
+        assert await status(client, Authorization=basic("yves", "whatever")) == 503
+
+
+async def test_every_change_is_on_record_and_no_look(house: House) -> None:
+    async with house.client("anna") as client:
+        await rpc_call(client, "lamp.who_asks")
+        await rpc_call(client, "rpc.discover")
+        await rpc_call(client, "lamp.set_level", {"level": 5, "password": "hush"})
+        await rpc_call(client, "lamp.set_level", {"level": 500})
+        await rpc_call(client, "lamp.unscrew")
+        job = (await rpc_call(client, "lamp.warm_up"))["result"]["job"]
+        await rpc_call(client, "lamp.job.wait", {"job": job})
+        await rpc_call(client, "lamp.say", {"text": "x"})
+    record = await house.until_audited(lambda record: len(record) >= 4)
+    assert [(entry["method"], entry["outcome"]) for entry in record] == [
+        ("lamp.set_level", "done"),
+        ("lamp.set_level", "LimitExceeded"),
+        ("lamp.unscrew", "NotAllowed"),
+        ("lamp.warm_up", "done"),
+    ]
+    first: dict[str, Any] = record[0]
+    assert first["params"] == {"level": 5, "password": "(secret)"}
+    assert (first["origin"], first["role"], first["way"]) == ("gateway/anna", "observer", "basic")
+    assert first["address"] == "127.0.0.1"
+    assert record[3]["job"] == job
+
+
+async def test_a_damaged_file_of_accounts_lets_in_whom_it_let_in_and_is_told(house: House) -> None:
+    def damage() -> str:
+        text = house.accounts.read_text()
+        house.accounts.write_text("{")
+        return text
+
+    text = await in_thread(damage)
+    await until(lambda: "damaged" in house.gateway._runtime.lifecycle.explanation)
+    async with house.client("anna") as client:
+        assert await status(client) == 200
+    await in_thread(house.accounts.write_text, text)
+    await until(lambda: house.gateway._runtime.lifecycle.healthy)
