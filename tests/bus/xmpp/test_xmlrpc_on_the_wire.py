@@ -72,3 +72,12 @@ async def test_a_character_that_xml_cannot_carry_costs_nobody_the_stream(site: X
     with pytest.raises(InvalidParams, match=r"U\+001B"):
         await call(person, "callee", "say", ["\x1b[31m"])
     assert await call(person, "callee", "say") == "fine"
+
+
+async def test_a_method_may_have_the_name_of_its_module_in_front(site: XmppHarness) -> None:
+    endpoint = Endpoint()
+    await site.member("south.callee", endpoint)
+    caller = await site.member("caller")
+    for method in ("park", "callee.park", "south.callee.park", "job.wait", "caller.park"):
+        await call(caller, "south.callee", method)
+    assert [served.method for served in endpoint.calls] == ["park", "park", "park", "job.wait", "caller.park"]

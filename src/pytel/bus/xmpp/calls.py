@@ -39,6 +39,8 @@ class Calls:
         self._serving: set[asyncio.Task[None]] = set()
         self._in_flight: Counter[str] = Counter()
         self._number = 0
+        own = realm.address(link.bare_jid)
+        self._prefixes = (f"{own}.", f"{own.module}.") if own is not None else ()
         self._log = logging.getLogger(f"pytel.xmpp.{link.account}")
 
     # out
@@ -137,6 +139,10 @@ class Calls:
             raise ConnectionLost(f"{self._link.account} serves no calls")
         if call.expires is not None and self.offset:
             call = msgspec.structs.replace(call, expires=call.expires - self.offset)
+        for prefix in self._prefixes:
+            if call.method.startswith(prefix):  # `telescope.park`, as other buses and clients of XML-RPC name it
+                call = msgspec.structs.replace(call, method=call.method.removeprefix(prefix))
+                break
         return await self.endpoint.handle_call(call)
 
     def _answer(self, stanza: str) -> None:
