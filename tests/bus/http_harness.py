@@ -37,6 +37,8 @@ class Line:
     def __init__(self) -> None:
         self.near, self.far = Port(), Port()
         self.is_cut = False
+        self.is_stalled = False
+        """Whether what is sent disappears without a trace, as when a cable is pulled."""
         self._server: asyncio.Server | None = None
         self._ends: set[_End] = set()
         self._connecting: set[asyncio.Task[Any]] = set()
@@ -97,6 +99,8 @@ class _End(asyncio.Protocol):
         self.line.keep(self)
 
     def data_received(self, data: bytes) -> None:
+        if self.line.is_stalled:
+            return
         if self.other is None:
             self.waiting.append(data)
         else:

@@ -121,7 +121,8 @@ class HttpBus(Bus):
         self._reception.appeared(Peer(address=self.address, card=card))
         for peer in self._urls:
             self._follow(peer)
-        looks = [asyncio.create_task(link.met()) for link in self._links.values()]
+        is_guest = self._listener is None
+        looks = [asyncio.create_task(link.met(mutually=not is_guest)) for link in self._links.values()]
         if looks:
             _, late = await asyncio.wait(looks, timeout=FIRST_LOOK)
             for look in late:

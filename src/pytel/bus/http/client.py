@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import secrets
 import ssl
 from collections.abc import Mapping, Sequence
@@ -28,6 +29,10 @@ _JSON = "application/json"
 
 class Refused(ConnectionLost):
     """Nobody listens there."""
+
+
+class Silent(ConnectionLost):
+    """Nothing has come for too long: the connection is broken, though nobody has closed it."""
 
 
 def make_session(context: ssl.SSLContext | None) -> aiohttp.ClientSession:
@@ -133,8 +138,10 @@ def new_nonce() -> str:
 
 
 def _unreachable(peer: str, error: Exception) -> ConnectionLost:
-    if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, ConnectionRefusedError):
+    if isinstance(error, aiohttp.ClientConnectorError) and error.errno == errno.ECONNREFUSED:
         return Refused(f"nobody listens where {peer} should")
+    if isinstance(error, aiohttp.SocketTimeoutError):
+        return Silent(f"{peer} has given no sign of life for {SILENCE:g} s")
     return ConnectionLost(f"{peer} cannot be reached: {_told(error)}")
 
 

@@ -18,7 +18,7 @@ from pytel.bus import jsonrpc
 from pytel.bus.address import Address
 from pytel.bus.contract import Builtin, CallOptions, Card, Peer
 from pytel.bus.http import sse
-from pytel.bus.http.client import CONNECT_TIMEOUT, Client, Refused, new_nonce
+from pytel.bus.http.client import CONNECT_TIMEOUT, Client, Refused, Silent, new_nonce
 from pytel.bus.http.credentials import proof
 from pytel.bus.http.outbox import Outbox
 from pytel.bus.http.reception import Reception
@@ -75,23 +75,21 @@ class Link:
         self, method: str, params: Mapping[str, Builtin] | Sequence[Builtin], options: CallOptions
     ) -> Builtin:
         """Call a method. Raises what the callee raised, `ModuleNotFound`, `ConnectionLost`, `Timeout`."""
-        if self._card is None:
-            await self._look(options.timeout)
+        is_known = self._card is not None or self._is_lost or await self._look(options.timeout)
         if self._card is not None:
             return await self._client.call(method, params, options)
-        if self._is_lost:
-            raise ConnectionLost(f"{self._peer} cannot be reached: {self._trouble}")
+        if self._is_lost or not is_known:
+            raise ConnectionLost(f"{self._peer} cannot be reached: {self._trouble or 'it does not answer'}")
         raise ModuleNotFound(f"no module called {self._peer} is on the bus; is it started?")
 
-    async def _look(self, patience: float) -> None:
-        """See at once whether a module that was not there has come."""
-        if self._is_lost:
-            return
+    async def _look(self, patience: float) -> bool:
+        """See at once whether a module that was not there has come; tells whether that could be found out."""
         self._settled.clear()
         self._wake.set()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(min(patience, CONNECT_TIMEOUT)):
                 await self._settled.wait()
+        return self._settled.is_set()
 
     # presence
 
@@ -105,10 +103,10 @@ class Link:
         """Tell whether we follow this start of the module."""
         return self._is_live and self._card is not None and self._card.boot == boot
 
-    async def met(self) -> None:
-        """Wait until it is known that the module is not there, or each follows the other."""
+    async def met(self, *, mutually: bool) -> None:
+        """Wait until it is known that the module is not there, or we follow it (and it follows us)."""
         await self._settled.wait()
-        if self._card is not None:
+        if self._card is not None and mutually:
             await self._is_followed.wait()
 
     async def run(self) -> None:
@@ -133,7 +131,8 @@ class Link:
     def _ended(self, following: asyncio.Task[None]) -> None:
         error = None if following.cancelled() else following.exception()
         # A stream that broke says little: whether the module is gone or the network, the next attempt will show.
-        self._is_lost = error is not None and not self._is_live and not isinstance(error, Refused)
+        is_clear = isinstance(error, Silent) or not self._is_live
+        self._is_lost = error is not None and is_clear and not isinstance(error, Refused)
         if isinstance(error, PytelError):
             self._trouble_is("" if isinstance(error, Refused) else error.message)
         elif error is not None:
@@ -173,6 +172,8 @@ class Link:
                     if event.name == "bye":
                         return
                     self._take(event, nonce)
+        if not self._is_live:
+            raise ConnectionLost("its events ended before they began")
 
     def _since(self) -> str | None:
         if self._position is not None:
