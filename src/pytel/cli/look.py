@@ -24,7 +24,7 @@ _DULL = ("boot", "module_type")
 def show_modules(state: Path | None, json_wanted: bool) -> None:
     """Print the table of modules."""
     with reach_site(state) as client:
-        rows = client.call("site.list_modules")
+        rows = _rows(client)
         since = {
             told["publisher"]: told["data"]["since"]
             for told in client.states()
@@ -45,6 +45,27 @@ def show_modules(state: Path | None, json_wanted: bool) -> None:
         if row["error"]:
             table.add_row("", Text(row["error"], "red"), "", "", "")
     console().print(table)
+
+
+def _rows(client: SiteClient) -> list[dict[str, Any]]:
+    """The modules of the site file; where no supervisor runs them, those that are there."""
+    try:
+        found: list[dict[str, Any]] = client.call("site.list_modules")
+        return found
+    except ModuleNotFound:
+        told = {row["publisher"]: row["data"] for row in client.states() if Topic.parse(row["topic"]).name == "Module"}
+        return [_row(peer, told.get(peer["address"], {})) for peer in client.call("modules.list")]
+
+
+def _row(peer: Mapping[str, Any], state: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "address": peer["address"],
+        "module_type": state.get("module_type", ""),
+        "interfaces": [urn.split(":")[3] for urn in peer["interfaces"]],
+        "running": True,
+        "status": state.get("status"),
+        "error": (state.get("error") or {}).get("message"),
+    }
 
 
 def show_states(state: Path | None, module: str, json_wanted: bool) -> None:
