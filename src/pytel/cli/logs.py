@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import sys
-from datetime import datetime
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
@@ -13,18 +12,10 @@ from rich.logging import RichHandler
 from rich.text import Text
 
 from pytel.base import clock
+from pytel.module.log_lines import line_formatter
 
 SIZE = 10_000_000
 KEEP = 5
-
-
-class SiteTimeFormatter(logging.Formatter):
-    """Stamps lines with site time, UTC."""
-
-    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802 - its name there
-        """Tell the site time."""
-        now: datetime = clock.now()
-        return f"{now:%Y-%m-%dT%H:%M:%S}Z"
 
 
 def log_to(state_dir: Path, *, terminal: bool, level: int = logging.INFO) -> None:
@@ -38,7 +29,7 @@ def log_to(state_dir: Path, *, terminal: bool, level: int = logging.INFO) -> Non
     directory = state_dir / "log"
     directory.mkdir(parents=True, exist_ok=True)
     file = RotatingFileHandler(directory / "pytel.log", maxBytes=SIZE, backupCount=KEEP, encoding="utf-8")
-    file.setFormatter(SiteTimeFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    file.setFormatter(line_formatter())
     root.addHandler(file)
     if terminal:
         root.addHandler(_terminal_handler())
@@ -50,7 +41,7 @@ def _terminal_handler() -> logging.Handler:
             console=Console(stderr=True), show_path=False, log_time_format=lambda _: _time_text(), markup=False
         )
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(SiteTimeFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(line_formatter())
     return handler
 
 

@@ -1,4 +1,4 @@
-"""A site in this process: its simulated hardware if it has any, its modules, its control socket."""
+"""A running site: its simulated hardware, if any, its modules in this process or their own, its control socket."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pytel.base import clock
 from pytel.base.errors import ConfigError, PytelError
 from pytel.base.units import Seconds
 from pytel.bus.address import Address
+from pytel.bus.connect import make_bus
 from pytel.bus.contract import Bus, CallOptions, Origin, Role
 from pytel.bus.control_socket import ControlSocket
 from pytel.cli.client import SOCKET
@@ -22,6 +23,7 @@ from pytel.interfaces.telescope import Telescope
 from pytel.module.faults import nearest
 from pytel.module.interface import Interface
 from pytel.module.local_supervisor import LocalSupervisor
+from pytel.module.process_supervisor import ProcessSupervisor
 from pytel.module.specs import SiteFile
 from pytel.module.supervisor import Supervisor
 
@@ -115,12 +117,19 @@ def refuse_unknown(site: SiteFile, only: Sequence[str]) -> None:
             raise ConfigError(f"the site file has no module {name!r}; {nearest(name, names)}")
 
 
+def supervised(site: SiteFile) -> tuple[Supervisor, Bus]:
+    """What runs the modules, and the command line's own connection: on the local bus all share this process."""
+    if site.bus == "local":
+        local = LocalSupervisor(site)
+        return local, local.hub.bus(Address("cli"), is_proxy=True)
+    return ProcessSupervisor(site, lambda address: make_bus(site, address)), make_bus(site, Address("cli"))
+
+
 @contextlib.asynccontextmanager
 async def running_site(site: SiteFile, only: Sequence[str] = (), *, door: bool = True) -> AsyncIterator[SiteProcess]:
     """Run a site for the length of a block; `door` opens its control socket. The clock is the caller's."""
     async with simulated_hardware(site):
-        supervisor = LocalSupervisor(site)
-        bus = supervisor.hub.bus(Address("cli"), is_proxy=True)
+        supervisor, bus = supervised(site)
         control = ControlSocket(site.info.state_dir / SOCKET, bus, site.info.name)
         process = SiteProcess(site, supervisor, bus)
         await control.start(listening=door)
