@@ -24,7 +24,7 @@ async def _pieces(news: News, reader: Reader, person: Person) -> AsyncIterator[b
     try:
         begun = msgspec.json.encode({"cursor": news.cursor(), "complete": reader.is_complete})
         yield sse.encode(sse.Event("", "begin", begun))
-        while person.is_welcome():
+        while person.is_welcome() and not reader.is_over:
             told = await reader.take(HEARTBEAT)
             for item in told:
                 yield _dropped(news, item) if isinstance(item, Dropped) else item.server_sent

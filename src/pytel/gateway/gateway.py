@@ -174,10 +174,10 @@ class HttpGateway(Module, Gateway):
         try:
             await asyncio.Event().wait()
         finally:
-            if self._listener is not None:
-                await self._listener.stop()
             self.news.close()
             self.door.close()
+            if self._listener is not None:
+                await self._listener.stop()
             await audit.flush()
 
     async def _watch(self, accounts: AccountsFile) -> None:

@@ -67,6 +67,7 @@ class Reader:
         self._room = MOST_WAITING
         self._is_behind = False
         self._dropped = 0
+        self.is_over = False
         self.is_complete = True
         """Whether everything asked for by `since` was still there."""
 
@@ -139,9 +140,12 @@ class News:
         self._listening = [self._bus.subscribe(None, self._hear), self._bus.watch_peers(self._forget)]
 
     def close(self) -> None:
-        """Stop listening."""
+        """Stop listening, and end what is read."""
         for subscription in self._listening:
             subscription.cancel()
+        for reader in self._readers:
+            reader.is_over = True
+            reader.wake()
 
     @property
     def readers(self) -> int:
