@@ -17,10 +17,12 @@ from hypothesis.extra import numpy as arrays
 from PIL import Image
 
 from pytel.base.errors import InvalidParams, LimitExceeded
+from pytel.imaging.checksums import fold, sum32
 from pytel.imaging.fits import write_fits
 from pytel.imaging.frames import Frame
 from pytel.imaging.pixels import BLANK, Cutout, binned, compress, decode, encode, read_pixels, to_uint16
 from pytel.imaging.preview import Picture, Stretch, display_limits, render_preview, stretched
+from pytel.imaging.stored import from_stored, to_stored
 
 NOW = datetime(2026, 11, 22, 20, tzinfo=UTC)
 SHAPES = st.tuples(st.integers(1, 12), st.integers(1, 12))
@@ -169,3 +171,15 @@ def test_brighter_pixels_are_shown_no_darker(values: Any, stretch: Stretch) -> N
     order = np.argsort(values.reshape(-1), kind="stable")
     shown = stretched(values, stretch).reshape(-1)[order]
     assert (np.diff(shown.astype(int)) >= 0).all()
+
+
+@given(
+    arrays.arrays(U16, st.integers(1, 40)), st.sampled_from([0, 2**17 - 3, 2**17, 2**18 + 1, 2**21, 2**21 + 2**17 + 5])
+)
+@settings(max_examples=20, deadline=None)
+def test_pixels_are_stored_as_fits_asks_and_come_back(values: Any, more: int) -> None:
+    pixels = np.concatenate([values, np.arange(more, dtype=np.uint32).astype(np.uint16)])
+    stored, total = to_stored(pixels)
+    assert bytes(stored) == (pixels.astype(np.int32) - 32768).astype(">i2").tobytes()
+    assert fold(total) == sum32(bytes(stored) + bytes(-len(stored) % 4))
+    assert (from_stored(np.frombuffer(stored, ">i2")) == pixels).all()

@@ -16,10 +16,11 @@ def sum32(data: bytes | memoryview) -> int:
     # Sums of the high and low halves cannot overflow 64 bits, and adding 16-bit words is what numpy does fast.
     high = int(words[0::2].sum(dtype=np.uint64))
     low = int(words[1::2].sum(dtype=np.uint64))
-    return _fold((high << 16) + low)
+    return fold((high << 16) + low)
 
 
-def _fold(total: int) -> int:
+def fold(total: int) -> int:
+    """Carry what does not fit 32 bits around (ones' complement)."""
     while total >> 32:
         total = (total & 0xFFFFFFFF) + (total >> 32)
     return total
@@ -57,4 +58,4 @@ def stamp(images: list[str], data_sum: int) -> bytes:
         }
         return header_block([*images, *images_of(both)])
 
-    return header(encode(_fold(sum32(header("0" * 16)) + data_sum)))
+    return header(encode(fold(sum32(header("0" * 16)) + data_sum)))

@@ -6,9 +6,10 @@ import hashlib
 import io
 import mmap
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pytel.base.errors import InvalidParams
 from pytel.base.files import write_atomically
@@ -16,6 +17,7 @@ from pytel.imaging.cards import BLOCK, CARD, images_of
 from pytel.imaging.checksums import stamp, sum32
 from pytel.imaging.headers import CardValue, HeaderCard, card, utc_text, validate_card
 from pytel.imaging.layout import MOST_PIXELS, ImageError, Layout, physical, plain_layout
+from pytel.imaging.stored import to_stored
 
 if TYPE_CHECKING:
     import numpy as np
@@ -58,11 +60,17 @@ def write_fits(
     `StorageFull` when the disk is full.
     """
     chunks = render_fits(pixels, cards, compress=compress, created=created)
-    write_atomically(path, chunks)
+    with ThreadPoolExecutor(1, thread_name_prefix="pytel-sha256") as other:
+        hashing = other.submit(_sha256, chunks)
+        write_atomically(path, chunks)
+        return Written(sum(map(len, chunks)), hashing.result())
+
+
+def _sha256(chunks: list[bytes | memoryview]) -> str:
     digest = hashlib.sha256()
     for chunk in chunks:
         digest.update(chunk)
-    return Written(sum(map(len, chunks)), digest.hexdigest())
+    return digest.hexdigest()
 
 
 def render_fits(
@@ -77,20 +85,9 @@ def render_fits(
 
 
 def _render_plain(pixels: NDArray[np.uint16], cards: dict[str, HeaderCard]) -> list[bytes | memoryview]:
-    data = _signed_big_endian(pixels)
-    padding = bytes(-len(data) % BLOCK)
-    structure = _structure(pixels.shape)
-    header = stamp(images_of(structure | cards), sum32(data) if len(data) % 4 == 0 else sum32(bytes(data) + padding))
-    return [header, data, padding]
-
-
-def _signed_big_endian(pixels: NDArray[np.uint16]) -> memoryview:
-    """Unsigned pixels as FITS keeps them: less 32768, big-endian."""
-    import numpy as np
-
-    native = np.ascontiguousarray(pixels, dtype=np.uint16)
-    shifted = (native ^ np.uint16(0x8000)).astype(">u2", copy=False)
-    return memoryview(cast(Any, shifted.reshape(-1).view(np.uint8)))
+    data, total = to_stored(pixels)
+    header = stamp(images_of(_structure(pixels.shape) | cards), total)
+    return [header, data, bytes(-len(data) % BLOCK)]
 
 
 def _structure(shape: tuple[int, ...]) -> dict[str, HeaderCard]:

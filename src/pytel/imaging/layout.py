@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pytel.base.errors import PytelError
 from pytel.imaging.cards import BLOCK, CARD
 from pytel.imaging.cardtext import Card, parse_card_images
+from pytel.imaging.stored import from_stored
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 MOST_PIXELS = 2**28
@@ -86,8 +86,7 @@ def physical(stored: NDArray[Any], layout: Layout) -> NDArray[Any]:
     import numpy as np
 
     if (layout.form, layout.scale, layout.zero, layout.blank) == (">i2", 1, 32768, None):
-        swapped: NDArray[np.uint16] = stored.view(np.dtype("=u2")).byteswap()
-        return np.bitwise_xor(swapped, np.uint16(0x8000), out=swapped)
+        return from_stored(stored)
     native = stored.astype(stored.dtype.newbyteorder("="))
     if (layout.scale, layout.zero) == (1, 0) and (layout.blank is None or layout.form in (">f4", ">f8")):
         return native
