@@ -17,9 +17,9 @@ from pytel.base.errors import LimitExceeded, NotReady
 from pytel.base.threads import in_thread
 from pytel.bus.contract import Role
 from pytel.bus.local import LocalHub
-from pytel.gateway.accounts import FILE, add_account
+from pytel.bus.passwords import PasswordChecker
+from pytel.bus.people import FILE, add_account
 from pytel.gateway.gateway import HttpGateway
-from pytel.gateway.passwords import PasswordChecker
 from pytel.module import Event, Interface, State, rpc
 from pytel.module.faults import raise_for
 from pytel.module.local_supervisor import LocalSupervisor

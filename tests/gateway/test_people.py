@@ -13,8 +13,8 @@ from gateway.kit import PASSWORDS, House, OwnGateway, _connector, basic, rpc_cal
 from gateway.kit import house as open_house
 from pytel.base.errors import ConnectionLost
 from pytel.base.threads import in_thread
+from pytel.bus import people as accounts
 from pytel.bus.contract import Role
-from pytel.gateway import accounts
 from pytel.gateway.doorkeeper import ADDRESS_FAILURES, NAME_FAILURES
 
 LOG_IN = {"name": "anna", "password": PASSWORDS["anna"]}

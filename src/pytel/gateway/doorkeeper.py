@@ -12,9 +12,9 @@ import msgspec
 
 from pytel.base.errors import Busy, PytelError
 from pytel.bus.contract import Role
-from pytel.gateway.accounts import LONGEST_PASSWORD, AccountsFile
+from pytel.bus.passwords import Hashing, PasswordChecker, Remembered
+from pytel.bus.people import LONGEST_PASSWORD, AccountsFile
 from pytel.gateway.attempts import Allowance, network
-from pytel.gateway.passwords import Hashing, PasswordChecker, Remembered
 from pytel.gateway.refusal import Refusal
 from pytel.gateway.sessions import Session, Sessions
 

@@ -15,11 +15,11 @@ from pytel.base.threads import in_thread
 from pytel.base.units import Duration
 from pytel.bus.door import Door
 from pytel.bus.http.config import Listen, Tls
-from pytel.gateway.accounts import FILE, AccountsFile
+from pytel.bus.passwords import PasswordChecker
+from pytel.bus.people import FILE, AccountsFile
 from pytel.gateway.audit import AuditLog
 from pytel.gateway.doorkeeper import Doorkeeper
 from pytel.gateway.news import News
-from pytel.gateway.passwords import PasswordChecker
 from pytel.gateway.sessions import Sessions
 from pytel.interfaces.gateway import Gateway, GatewayState
 from pytel.module.config import ModuleConfig

@@ -21,7 +21,7 @@ from pytel.base import clock
 from pytel.base.errors import ConfigError, Conflict, InvalidParams, NotFound
 from pytel.base.files import write_atomically
 from pytel.bus.contract import Role
-from pytel.gateway.passwords import hash_password
+from pytel.bus.passwords import hash_password
 
 FILE = "accounts.json"
 ROLES = tuple(role for role in Role if role is not Role.MODULE)
