@@ -91,7 +91,8 @@ async def test_the_owner_cannot_ask_for_another_configuration(server: XmppServer
         client(server, robot, passwords[robot]) as reader,
     ):
         pubsub: Any = sender.plugin["xep_0060"]
-        form = sender.plugin["xep_0004"].make_form(ftype="submit")
+        forms: Any = sender.plugin["xep_0004"]
+        form = forms.make_form(ftype="submit")
         form.add_field(var="FORM_TYPE", ftype="hidden", value="http://jabber.org/protocol/pubsub#publish-options")
         form.add_field(var="pubsub#access_model", value="whitelist")
         with contextlib.suppress(IqError):
@@ -137,8 +138,9 @@ async def test_a_person_cannot_leave_the_site_s_presence(server: XmppServer) -> 
         await until(functools.partial(_sees, module, {str(other.boundjid)}))
         for kind in ("unsubscribed", "unsubscribe"):
             other.send_presence_subscription(pto=module.boundjid.bare, ptype=kind)
+        rosters: Any = other
         with contextlib.suppress(IqError):
-            await other.del_roster_item(module.boundjid.bare)
+            await rosters.del_roster_item(module.boundjid.bare)
         await other.leave()
         await until(lambda: str(other.boundjid) not in module.online)
         async with client(server, person, passwords[person]) as again:

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import socket
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from pytel.servers.ejabberd_config import ejabberd_config
 from pytel.servers.errors import ServerFailed, ServerMissing, ServerNotRunning
 from pytel.servers.server import XmppServer
 
+MODULES = Path(__file__).parent / "ejabberd_modules"
 _PATIENCE = 10.0
 _GROUP = "site"
 _MISSING = "ejabberd is not installed: run 'apt-get install ejabberd' as root"
@@ -42,15 +44,38 @@ class Ejabberd(XmppServer):
             ca_file=self._trusted(),
         )
         write_atomically(self._config, [text.encode()])
+        self._compile()
+
+    def _compile(self) -> None:
+        """Make our module for the server's Erlang, unless it is there."""
+        source, made = MODULES / "mod_pytel_people.erl", self.home / "ebin" / "mod_pytel_people.beam"
+        if made.exists() and made.stat().st_mtime > source.stat().st_mtime:
+            return
+        made.parent.mkdir(exist_ok=True, mode=0o700)
+        done = subprocess.run(  # noqa: S603 - our own words
+            [_program("erlc"), "-o", str(made.parent), str(source)], capture_output=True, timeout=60, check=False
+        )
+        if done.returncode != 0:
+            raise ServerFailed(f"erlc does not compile {source}: {done.stdout.decode(errors='replace')[:500]}")
 
     def _command(self) -> tuple[list[str], dict[str, str]]:
-        search = f"{os.environ.get('PATH', '')}:/usr/bin:/usr/local/bin"
-        erl = shutil.which("erl", path=search)
+        erl = _program("erl")
         library = next(Path("/usr/lib").glob("*/ejabberd-*/ebin"), None)
-        if not erl or not library:
+        if not library:
             raise ServerMissing(_MISSING)
         database = str(self.home / "db").replace("\\", "\\\\").replace('"', '\\"')
-        argv = [erl, "-noinput", *_QUIET_SCHEDULERS, "-mnesia", "dir", f'"{database}"', "-s", "ejabberd"]
+        argv = [
+            erl,
+            "-noinput",
+            *_QUIET_SCHEDULERS,
+            "-pa",
+            str(self.home / "ebin"),
+            "-mnesia",
+            "dir",
+            f'"{database}"',
+            "-s",
+            "ejabberd",
+        ]
         env = {
             "ERL_LIBS": str(library.parent.parent),
             "HOME": str(self.home),
@@ -59,7 +84,7 @@ class Ejabberd(XmppServer):
             "ERL_CRASH_DUMP": str(self.home / "crash.dump"),
             "ERL_CRASH_DUMP_SECONDS": "0",
         }
-        return [*argv], {**env, **self._private_hosts()}
+        return argv, {**env, **self._private_hosts()}
 
     def _private_hosts(self) -> dict[str, str]:
         """Addresses of peers that DNS does not know: the C library reads our table, Erlang's resolver nothing."""
@@ -130,6 +155,13 @@ class Ejabberd(XmppServer):
     def _last_words(self) -> str:
         log = self.home / "ejabberd.log"
         return super()._last_words() or (log.read_text(errors="replace")[-3000:] if log.exists() else "")
+
+
+def _program(name: str) -> str:
+    found = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/bin:/usr/local/bin")
+    if not found:
+        raise ServerMissing(_MISSING)
+    return found
 
 
 class _Connection(http.client.HTTPConnection):

@@ -13,7 +13,9 @@ from pytel.servers.setup import (
     EVENTS_KEPT,
     GUEST_SITE_BYTES_PER_SECOND,
     MAX_STANZA,
+    PEOPLE_BURST_SECONDS,
     PEOPLE_BYTES_PER_SECOND,
+    PEOPLE_STANZAS_PER_SECOND,
     STATES,
     Federation,
     ServerSetup,
@@ -86,7 +88,7 @@ def ejabberd_config(setup: ServerSetup, *, home: Path, admin_socket: Path, certi
             "sites": {"guest_sites": "all"},
         },
         "registration_timeout": "infinity",  # for the administrators: no module registers on behalf of others
-        "modules": _modules(),
+        "modules": {**_modules(), "mod_pytel_people": _people(setup)},
     }
     if setup.federation:
         tree |= _federation(setup.federation)
@@ -139,6 +141,14 @@ def _federation(federation: Federation) -> dict[str, Any]:
     if federation.hosts:
         options |= {"s2s_dns_timeout": "2 s", "s2s_dns_retries": 1}
     return options
+
+
+def _people(setup: ServerSetup) -> dict[str, Any]:
+    return {
+        "people": list(setup.people),
+        "stanzas_per_second": PEOPLE_STANZAS_PER_SECOND,
+        "burst_seconds": PEOPLE_BURST_SECONDS,
+    }
 
 
 def _modules() -> dict[str, Any]:

@@ -11,7 +11,9 @@ from pytel.servers.setup import (
     GUEST_SITE_BYTES_PER_SECOND,
     MAX_STANZA,
     MAX_STANZA_OF_PEOPLE,
+    PEOPLE_BURST_SECONDS,
     PEOPLE_BYTES_PER_SECOND,
+    PEOPLE_STANZAS_PER_SECOND,
     Federation,
     ServerSetup,
 )
@@ -58,6 +60,8 @@ def prosody_config(
         "pytel_events_kept": EVENTS_KEPT,
         "pytel_people": list(setup.people),
         "pytel_people_bytes_per_second": PEOPLE_BYTES_PER_SECOND,
+        "pytel_people_stanzas_per_second": PEOPLE_STANZAS_PER_SECOND,
+        "pytel_people_burst_seconds": PEOPLE_BURST_SECONDS,
         "pytel_people_stanza_size_limit": MAX_STANZA_OF_PEOPLE,
         **(_federation(setup.federation, home) if setup.federation else _alone()),
     }

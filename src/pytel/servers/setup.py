@@ -19,6 +19,9 @@ MAX_STANZA = 1 << 20
 MAX_STANZA_OF_PEOPLE = 1 << 17
 """Bytes of the largest stanza that a person may send, where the server can tell persons from modules."""
 PEOPLE_BYTES_PER_SECOND = 16_000
+PEOPLE_STANZAS_PER_SECOND = 50
+"""More than these ends the connection; presence counts tenfold, since it goes to everybody."""
+PEOPLE_BURST_SECONDS = 4
 GUEST_SITE_BYTES_PER_SECOND = 200_000
 EVENTS = "urn:pytel:event:"
 STATES = "urn:pytel:state:"

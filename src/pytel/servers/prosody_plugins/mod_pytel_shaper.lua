@@ -10,8 +10,7 @@ local stanza_size_limit = module:get_option_number("pytel_people_stanza_size_lim
 local presence_costs = 10; -- stanzas: each goes to every account
 
 local function costs_of(stanza)
-	if stanza.name == "presence" and not (stanza.attr and stanza.attr.to) then return presence_costs; end
-	return 1;
+	return stanza.name == "presence" and presence_costs or 1;
 end
 
 -- Bytes alone would let a flood of the smallest stanzas through.
