@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from pytel.base.errors import PytelError
+from pytel.cli.account_commands import account
 from pytel.cli.xmpp_commands import xmpp
 
 StateOption = Annotated[
@@ -52,6 +53,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+app.add_typer(account)
 app.add_typer(xmpp)
 
 
