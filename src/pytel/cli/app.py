@@ -127,6 +127,21 @@ def run(
     run_file(site, [name.strip() for name in only.split(",") if name.strip()])
 
 
+@app.command(short_help="Write systemd units that run a site.")
+def systemd(
+    site: Annotated[Path, typer.Argument(metavar="SITE.yaml", help="The site file.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where the units are written.")] = Path("units"),
+    user: Annotated[str, typer.Option(metavar="NAME", help="Whom they run as (default: you).")] = "",
+) -> None:
+    """Write systemd units that run a site: a service for each process, and a target for all.
+
+    Example: pytel systemd site.yaml --out units
+    """
+    from pytel.cli.systemd import write_units
+
+    write_units(site, out, user or None)
+
+
 @app.command(short_help="List the modules of the running site.")
 def modules(state: StateOption = None, as_json: JsonOption = False) -> None:
     """List the modules of the running site and how they fare.

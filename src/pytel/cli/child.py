@@ -34,10 +34,16 @@ from pytel.module.watchdog import watched
 BusMaker = Callable[[SiteFile, Address], Bus]
 _STALL = 2.0
 _PLAN_WITHIN = 120.0
+_SERVER_WITHIN = 5.0
+"""Real seconds after which it is told that the server is not there; it is tried without end."""
 _log = logging.getLogger("pytel.process")
 
 
-def main(arguments: Sequence[str], bus: BusMaker = make_bus) -> int:
+def _connection(site: SiteFile, address: Address) -> Bus:
+    return make_bus(site, address, patience=_SERVER_WITHIN)
+
+
+def main(arguments: Sequence[str], bus: BusMaker = _connection) -> int:
     """Run the modules of a process; returns the exit status."""
     faulthandler.enable()  # SIGABRT, as of a supervisor that waits in vain, tells where it stood
     site_file = Path(arguments[1]) if arguments[0] == "--site" else None

@@ -16,6 +16,7 @@ from pytel.cli.logs import log_to
 from pytel.cli.site_clock import site_clock
 from pytel.cli.site_process import refuse_unknown, running_site, stop_signals
 from pytel.module.faults import raise_for
+from pytel.module.sd_notify import notify
 from pytel.module.sitefile import SiteFile, load_site
 from pytel.module.watchdog import watched
 
@@ -35,6 +36,8 @@ async def _run(site: SiteFile, only: Sequence[str]) -> None:
     with stop_signals() as stop:
         async with watched(), running_site(site, only):
             typer.echo(f"{site.info.name} is running in {site.info.state_dir}; Ctrl-C stops it", err=True)
+            notify("READY=1")
             await stop.wait()
+            notify("STOPPING=1")
             typer.echo("stopping: the roof closes, then the modules end", err=True)
     typer.echo(f"{site.info.name} has stopped", err=True)

@@ -156,7 +156,9 @@ class ModuleProcess:
             return
         if self._log is not None:
             self._log.to_file()
-        _log.warning("the supervisor is gone; %s go on, 'pytel run' takes them over", ", ".join(self._hosted))
+        _log.warning(
+            "the supervisor is gone; its modules go on, and 'pytel run' takes them over: %s", ", ".join(self._hosted)
+        )
 
 
 async def _ended(task: asyncio.Task[None]) -> None:
