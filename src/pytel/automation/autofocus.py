@@ -66,6 +66,7 @@ class SeriesAutoFocus(Module, AutoFocus):
 
     async def on_start(self) -> None:
         """Remember the last result."""
+        self.follow(FocuserState, FilterWheelState)
         self._last = await in_thread(_last_result, self._file)
         self._show(None)
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from typer.core import TyperGroup
 
-from pytel.base.errors import PytelError
+from pytel.base.errors import ConfigError, PytelError
 from pytel.cli.account_commands import account
 from pytel.cli.xmpp_commands import xmpp
 
@@ -267,6 +267,13 @@ def demo(
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Throw away what an earlier demonstration left there.")
     ] = False,
+    bus: Annotated[
+        Literal["local", "xmpp"],
+        typer.Option("--bus", help="local: all in one process; xmpp: a real server and a process for each module."),
+    ] = "local",
+    server: Annotated[
+        Literal["prosody", "ejabberd"], typer.Option("--server", help="Which XMPP server; it must be installed.")
+    ] = "prosody",
 ) -> None:
     """Run a simulated observatory through a night and show what it does.
 
@@ -287,7 +294,11 @@ def demo(
         rate=rate,
         compress=compress,
         fresh=fresh,
+        bus=bus,
+        server=server,
     )
+    if virtual and bus != "local":
+        raise ConfigError("the virtual clock needs all modules in one process: leave out --virtual or --bus")
     run_demo(options)  # stopping it is no failure
 
 

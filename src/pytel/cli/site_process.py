@@ -17,6 +17,7 @@ from pytel.bus.contract import Bus, CallOptions, Origin, Role
 from pytel.bus.control_socket import ControlSocket
 from pytel.cli.client import SOCKET
 from pytel.cli.hardware import simulated_hardware
+from pytel.cli.site_server import serving
 from pytel.interfaces.enclosure import Enclosure
 from pytel.interfaces.observer import Observer
 from pytel.interfaces.telescope import Telescope
@@ -128,7 +129,7 @@ def supervised(site: SiteFile) -> tuple[Supervisor, Bus]:
 @contextlib.asynccontextmanager
 async def running_site(site: SiteFile, only: Sequence[str] = (), *, door: bool = True) -> AsyncIterator[SiteProcess]:
     """Run a site for the length of a block; `door` opens its control socket. The clock is the caller's."""
-    async with simulated_hardware(site):
+    async with serving(site), simulated_hardware(site):
         supervisor, bus = supervised(site)
         control = ControlSocket(site.info.state_dir / SOCKET, bus, site.info.name)
         process = SiteProcess(site, supervisor, bus)

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import logging
 import socket
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Literal
 
-from pytel.base.errors import ConfigError
+from pytel.base.errors import ConfigError, PytelError
+from pytel.base.threads import in_thread
 from pytel.bus.xmpp.config import XmppConfig
 from pytel.module.specs import SiteFile
 from pytel.servers import Federation, ServerNotRunning, ServerSetup, XmppServer, server_for
 from pytel.servers.accounts_file import ensure_passwords, forget_passwords, read_passwords
 
+log = logging.getLogger("pytel.server")
+LOOK = 0.5
+"""Real seconds between two looks whether the server lives."""
 Kind = Literal["prosody", "ejabberd"]
 PEERS = "peers"
 """Folder beside the server's for the CAs (`*.crt`) of other sites that the server speaks with."""
@@ -89,6 +95,44 @@ def run_server_for(site: SiteFile, kind: Kind | None = None) -> Iterator[XmppSer
         yield server
     finally:
         server.stop()
+
+
+@contextlib.asynccontextmanager
+async def serving(site: SiteFile) -> AsyncIterator[None]:
+    """Have the site's own server running for the length of a block, if it has one; when it dies, it is started again.
+
+    One that another process runs (`pytel xmpp up`) is left to it. Raises what `XmppServer.start` raises.
+    """
+    if site.bus != "xmpp" or xmpp_of(site).server == "external" or await in_thread(server_is_up, site):
+        yield
+        return
+    server, _ = await in_thread(prepare, site)
+    await in_thread(server.start)
+    keeper: asyncio.Task[None] | None = None
+    try:
+        await in_thread(settle_accounts, site, server)
+        keeper = asyncio.create_task(_keep_running(server), name="keep the XMPP server running")
+        yield
+    finally:
+        if keeper is not None:
+            keeper.cancel()
+            await asyncio.wait([keeper])
+        await in_thread(server.stop)
+
+
+async def _keep_running(server: XmppServer) -> None:
+    pause = LOOK
+    while True:
+        await asyncio.sleep(pause)
+        if server.running:
+            pause = LOOK
+            continue
+        log.error("the XMPP server has died and is started again")
+        try:
+            await in_thread(server.start)
+        except PytelError as error:
+            pause = min(60.0, 2 * pause)
+            log.error("the XMPP server does not start: %s", error.message)
 
 
 def server_is_up(site: SiteFile) -> bool:

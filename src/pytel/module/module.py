@@ -109,8 +109,15 @@ class Module:
         """Whom a proxy would call now."""
         return peer_of(proxy).address
 
+    def follow(self, *kinds: type[State]) -> None:
+        """Begin to hear these states, so that `latest` knows them when it is first asked.
+
+        A module that is asked by surprise hears its first state a moment after the first question.
+        """
+        self._runtime.follow(kinds)
+
     def latest(self, kind: type[S]) -> S | None:
-        """The last state of the module that `find` would pick; None when it is gone or said nothing.
+        """The last state of the module that `find` would pick; None when it is gone or nothing was heard of it yet.
 
         Raises `AmbiguousModule`.
         """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Iterable, Mapping
 from typing import Any, TypeVar
 
 from pytel.base import clock, ids
@@ -326,6 +326,11 @@ class ModuleRuntime:
             return make_proxy(interface, self._link(lambda: peer, timeout, None))
 
         return [fixed(peer) for peer in self.scope.all(interface)]
+
+    def follow(self, kinds: Iterable[type[State]]) -> None:
+        """Begin to hear states."""
+        for kind in kinds:
+            self.states.want(kind)
 
     def latest(self, kind: type[S]) -> S | None:
         """The last state of the module that `find` would pick."""

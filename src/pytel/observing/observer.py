@@ -11,6 +11,7 @@ from pytel.base import clock
 from pytel.base.errors import ControlHeld, PytelError
 from pytel.base.files import write_atomically
 from pytel.base.threads import in_thread
+from pytel.base.units import Celsius, Seconds
 from pytel.interfaces.autofocus import AutoFocusState
 from pytel.interfaces.control import Control, ControlState
 from pytel.interfaces.enclosure import EnclosureState
@@ -36,6 +37,8 @@ from pytel.observing.taskrun import TaskRunner
 from pytel.services import Module
 
 _RENEW = 20.0
+COOLING_PAUSE: Seconds = 30.0
+COOLING_ATTEMPTS = 20
 """Real seconds between two renewals of the control lease."""
 
 
@@ -54,6 +57,7 @@ class RobotObserver(Module, Observer, FitsHeaderProvider):
     async def on_start(self) -> None:
         """Take up a pause from before a restart."""
         self._changed = asyncio.Event()
+        self.follow(AutoFocusState, ControlState, SafetyMonitorState)
         self._rig = Rig(self)
         self._people = People(self)
         self._board = StatusBoard(self.publish)
@@ -147,12 +151,24 @@ class RobotObserver(Module, Observer, FitsHeaderProvider):
         await clock.sleep_until(night.open)
 
     async def _start_cooling(self) -> None:
-        if self.config.cooling is None:
-            return
+        if self.config.cooling is not None and not await self._cools(self.config.cooling):
+            self.spawn(self._cool_later(self.config.cooling), "cooling")
+
+    async def _cool_later(self, setpoint: Celsius) -> None:
+        """Try again for a while: the camera may have started after the robot."""
+        for _ in range(COOLING_ATTEMPTS):
+            await clock.sleep(COOLING_PAUSE)
+            if await self._cools(setpoint):
+                return
+        self.log.error("the camera did not cool all this time; this night's frames are warm")
+
+    async def _cools(self, setpoint: Celsius) -> bool:
         try:
-            await self._rig.cool(self.config.cooling)
+            await self._rig.cool(setpoint)
         except PytelError as error:
             self.log.warning("the camera does not cool: %s", error.message)
+            return False
+        return True
 
     async def _observe_night(self, night: NightTimes) -> None:
         log = await NightLog.open(self.directory / str(night.date), self.log)

@@ -30,6 +30,7 @@ class Rig:
 
     def __init__(self, module: Module) -> None:
         self._module = module
+        module.follow(CameraState, EnclosureState, FilterWheelState, FocuserState, TelescopeState)
 
     # enclosure
 

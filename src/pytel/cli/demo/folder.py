@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from importlib import resources
@@ -19,6 +20,7 @@ from pytel.cli.demo.options import DemoOptions
 SUTHERLAND = Location(latitude=-32.38, longitude=20.81, elevation=1771.0)
 VIRTUAL_START = datetime(2026, 6, 15, 14, 0, tzinfo=UTC)
 BEFORE_DUSK = timedelta(minutes=10)
+XMPP_PORT = 5222
 
 
 class DemoNote(msgspec.Struct, frozen=True):
@@ -28,6 +30,7 @@ class DemoNote(msgspec.Struct, frozen=True):
     seed: int
     compress: bool
     start: datetime
+    bus: str = "local"
 
 
 class DemoFolder:
@@ -66,7 +69,7 @@ class DemoFolder:
         world = self.path / "world"
         if not world.is_symlink():
             world.symlink_to(self.state.relative_to(self.path) / "world")
-        if not self.site_file.exists():
+        if not self.site_file.exists() or note.bus != "local":  # the port of last time may be taken
             write_atomically(self.site_file, [self._site_text(note).encode()])
         return note
 
@@ -105,7 +108,7 @@ class DemoFolder:
             raise ConfigError(f"{self.path} is not empty and no demonstration: choose another --out")
 
     def _refuse_other(self, note: DemoNote) -> None:
-        for name in ("virtual", "seed", "compress"):
+        for name in ("virtual", "seed", "compress", "bus"):
             there, wanted = getattr(note, name), getattr(self._options, name)
             if there != wanted:
                 raise ConfigError(
@@ -124,7 +127,13 @@ class DemoFolder:
     def _new_note(self) -> DemoNote:
         options = self._options
         start = VIRTUAL_START if options.virtual else _before_dusk(datetime.now(UTC))
-        return DemoNote(options.virtual, options.seed, options.compress, start)
+        return DemoNote(options.virtual, options.seed, options.compress, start, options.bus)
+
+    def _bus_text(self, note: DemoNote) -> str:
+        if note.bus == "local":
+            return "local"
+        section = f"{{server: {self._options.server}, port: {_free_port(XMPP_PORT)}, people: {{visitor: operator}}}}"
+        return f"{note.bus}\nxmpp: {section}"
 
     def _site_text(self, note: DemoNote) -> str:
         template = resources.files("pytel.cli.demo").joinpath("site.yaml").read_text(encoding="utf-8")
@@ -134,10 +143,30 @@ class DemoFolder:
         # Who looks on wants to see it observe; a night on the virtual clock is to show what weather does.
         weather = "course" if note.virtual else "clear"
         compress = str(note.compress).lower()
-        pairs = {"@SEED@": str(note.seed), "@TIME@": mode, "@COMPRESS@": compress, "@WEATHER@": weather}
+        pairs = {
+            "@SEED@": str(note.seed),
+            "@TIME@": mode,
+            "@COMPRESS@": compress,
+            "@WEATHER@": weather,
+            "@BUS@": self._bus_text(note),
+        }
         for mark, text in pairs.items():
             template = template.replace(mark, text)
         return template
+
+
+def _free_port(wanted: int) -> int:
+    """A port of the loopback that nobody has: the usual one if it can be had."""
+    for port in (wanted, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            found: int = probe.getsockname()[1]
+            return found
+    raise ConfigError("no free port for the XMPP server on this machine")
 
 
 def nights_text(count: int) -> str:

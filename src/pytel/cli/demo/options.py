@@ -18,3 +18,5 @@ class DemoOptions(msgspec.Struct, frozen=True, kw_only=True):
     rate: float = 60.0
     compress: bool = False
     fresh: bool = False
+    bus: str = "local"
+    server: str = "prosody"
