@@ -14,6 +14,7 @@ from pytel.bus.contract import Bus, Card, Endpoint, Role
 from pytel.bus.http.accounts import Accounts, member_account
 from pytel.bus.http.bus import HttpBus
 from pytel.bus.http.config import Listen
+from pytel.bus.people import AccountsFile
 
 LOCALHOST = "127.0.0.1"
 
@@ -182,6 +183,7 @@ class HttpHarness(BusHarness):
     def __init__(self, directory: Path) -> None:
         super().__init__(directory)
         self.accounts = Accounts()
+        self.people = AccountsFile(directory / "people.json")
         self.lines: dict[Address, Line] = {}
         self.made: list[HttpBusOnALine] = []
 
@@ -194,7 +196,7 @@ class HttpHarness(BusHarness):
         line = self.lines[address]
         peers = {other: self.url(other) for other in self.lines}
         listen = Listen(LOCALHOST, line.far.number)
-        bus = HttpBusOnALine(address, accounts=self.accounts, listen=listen, peers=peers)
+        bus = HttpBusOnALine(address, accounts=self.accounts, people=self.people, listen=listen, peers=peers)
         bus.line = line
         self.made.append(bus)
         return bus

@@ -4,32 +4,38 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import hashlib
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import aiohttp
+import msgspec
 
 from bus.http_harness import HttpBusOnALine, HttpHarness
 from pytel.bus.address import Address
 from pytel.bus.contract import Role
 from pytel.bus.http import sse
-from pytel.bus.http.accounts import Account, hasher, token_hash
+from pytel.bus.passwords import hash_password
+from pytel.bus.people import Account, Token
 
 PASSWORDS = {"vera": "look only", "otto": "pass word: with colon", "olga": "öffnen"}
 ROLES = {"vera": Role.VIEWER, "otto": Role.OBSERVER, "olga": Role.OPERATOR}
 TOKEN = "a-token-of-otto"
-_hashed = {name: hasher().hash(password) for name, password in PASSWORDS.items()}
+_tokens = {"script": Token(sha256=hashlib.sha256(TOKEN.encode()).hexdigest(), created=datetime.now(UTC))}
+_people = {
+    name: Account(role=ROLES[name], password=hash_password(password), tokens=_tokens if name == "otto" else {})
+    for name, password in PASSWORDS.items()
+}
 
 
 class HttpSite(HttpHarness):
     """A site with three people."""
 
     def add_people(self) -> None:
-        for name, role in ROLES.items():
-            tokens = (token_hash(TOKEN),) if name == "otto" else ()
-            self.accounts.add(name, Account(role=role, password=_hashed[name], tokens=tokens))
+        self.people.path.write_bytes(msgspec.json.encode(_people))
 
     def bus_of(self, address: str) -> HttpBusOnALine:
         return next(bus for bus in self.made if bus.address == Address.parse(address) and bus._is_open)

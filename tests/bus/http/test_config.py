@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from pytel.base.errors import ConfigError, NotFound
+from pytel.base.errors import ConfigError
 from pytel.bus.address import Address
 from pytel.bus.contract import Role
-from pytel.bus.http.accounts import Accounts, hasher, new_token, remove_person, set_person
+from pytel.bus.http.accounts import Accounts
 from pytel.bus.http.config import HttpConfig, Listen
 from pytel.module.sitefile import parse_site
 
@@ -47,6 +47,7 @@ def test_one_line_is_enough() -> None:
     }
     assert made.listen["camera"] == Listen("127.0.0.1", 8102)
     assert made.accounts == Path("/site/state/http/accounts.json")
+    assert made.people == Path("/site/state/gateway/accounts.json")
     assert [name for name, proxy in made.members.items() if proxy] == ["cli", "gateway"]
 
 
@@ -58,6 +59,7 @@ def test_places_can_be_chosen_one_by_one() -> None:
             "modules": {"roof": "https://dome.example:9200/", "south.telescope": "https://south.example"},
             "tls": {"certificate": "host.crt", "key": "/etc/host.key"},
             "accounts": "secrets.json",
+            "people": "people.json",
         }
     )
     assert made.urls == {
@@ -70,6 +72,7 @@ def test_places_can_be_chosen_one_by_one() -> None:
     assert made.tls is not None
     assert (made.tls.certificate, made.tls.key, made.tls.ca) == (Path("/site/host.crt"), Path("/etc/host.key"), None)
     assert made.accounts == Path("/site/secrets.json")
+    assert made.people == Path("/site/people.json")
     assert "south.telescope" not in made.listen
 
 
@@ -150,36 +153,6 @@ def test_many_may_begin_at_once(tmp_path: Path) -> None:
         accounts.refresh()
     assert len({accounts.secret_of("site") for accounts in made}) == 1
     assert len({made[0].secret_of(f"m{number}") for number in range(16)}) == 16
-
-
-def test_people_come_change_and_go(tmp_path: Path) -> None:
-    path = tmp_path / "accounts.json"
-    Accounts(path, MEMBERS).prepare()
-    set_person(path, "alice", Role.OBSERVER, "secret")
-    token = new_token(path, "alice")
-    accounts = Accounts(path)
-    accounts.prepare()
-    alice = accounts.get("alice")
-    assert alice is not None
-    assert alice.password is not None
-    assert hasher().verify(alice.password, "secret")
-    assert accounts.name_of_token(token) == "alice"
-    assert token not in path.read_text()
-    assert "secret" not in alice.password
-    set_person(path, "alice", Role.OPERATOR, None)
-    accounts.refresh()
-    assert accounts.caller("alice").role == Role.OPERATOR
-    assert accounts.name_of_token(token) == "alice"
-    remove_person(path, "alice")
-    accounts.refresh()
-    assert accounts.get("alice") is None
-    assert accounts.name_of_token(token) is None
-    with pytest.raises(NotFound):
-        remove_person(path, "camera")
-    with pytest.raises(NotFound):
-        new_token(path, "alice")
-    with pytest.raises(ConfigError, match="module"):
-        set_person(path, "camera", Role.ADMIN, "mine")
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"x": {"role": "god"}}', '{"x": {"rule": "viewer"}}', "\xff"])

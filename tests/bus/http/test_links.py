@@ -20,7 +20,7 @@ from pytel.base import clock
 from pytel.base.errors import ConfigError, Conflict, ConnectionLost, ModuleNotFound
 from pytel.base.threads import in_thread
 from pytel.bus.address import Address
-from pytel.bus.contract import Card, Role
+from pytel.bus.contract import Card
 from pytel.bus.http.accounts import Account, Accounts, member_account
 from pytel.bus.http.bus import HttpBus
 from pytel.bus.http.config import Listen, Tls
@@ -253,7 +253,7 @@ def test_what_the_way_may_explain_is_no_difference() -> None:
 
 async def test_nobody_listens_in_clear_beyond_this_host_unless_told_to() -> None:
     accounts = Accounts()
-    accounts.add("camera", Account(role=Role.MODULE, secret="x" * 64))
+    accounts.add("camera", Account(secret="x" * 64))
     anywhere = Listen("0.0.0.0", 8101)
     with pytest.raises(ConfigError, match="certificate"):
         HttpBus(Address("camera"), accounts=accounts, listen=anywhere, peers={})

@@ -41,6 +41,7 @@ from pytel.bus.http.outbox import Outbox
 from pytel.bus.http.reception import Reception
 from pytel.bus.http.rpc import RpcService
 from pytel.bus.http.serving import Serving
+from pytel.bus.people import AccountsFile
 
 FIRST_LOOK = 2.5
 """Real seconds that `open` waits until those of the other modules that are there and this one have met."""
@@ -50,8 +51,8 @@ class HttpBus(Bus):
     """One module: its server, and its links to the others.
 
     `listen` None makes a guest, who calls and hears and is no module to the others (a gateway, a command). `peers` are
-    the addresses (URLs) of the other modules. Raises `ConfigError` for what would let others read along on the network
-    (unless `insecure`).
+    the addresses (URLs) of the other modules, `people` those who may log in here. Raises `ConfigError` for what would
+    let others read along on the network (unless `insecure`).
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class HttpBus(Bus):
         accounts: Accounts,
         listen: Listen | None,
         peers: Mapping[Address, str],
+        people: AccountsFile | None = None,
         tls: Tls | None = None,
         insecure: bool = False,
     ) -> None:
@@ -77,7 +79,7 @@ class HttpBus(Bus):
         self._is_open = False
         self.rpc = RpcService(address, self._serving.serve)
         self.outbox = Outbox("")
-        self.doorkeeper = Doorkeeper(accounts, str(address))
+        self.doorkeeper = Doorkeeper(accounts, people, str(address))
         self._listener = self._make_listener(listen) if listen else None
         for peer, url in peers.items():
             self.add_peer(peer, url)

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from pytel.base.errors import ConfigError
+from pytel.bus.people import FILE as PEOPLE
 
 Port = Annotated[int, Meta(ge=1, le=65535)]
 FIRST_PORT = 8100
@@ -36,14 +37,15 @@ class HttpSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     The supervisor listens on 127.0.0.1 at `port`, the modules at the ports that follow, in the order of the file;
     `listen` gives some another `HOST:PORT`. `modules` are the addresses (URLs) of modules that run elsewhere, or by
-    which a module of this file is reached from outside. `accounts` defaults to `http/accounts.json` in the state
-    directory.
+    which a module of this file is reached from outside. `accounts` is the file with the secrets of modules (default:
+    `http/accounts.json` in the state directory), `people` that with those who log in (default: the gateway's).
     """
 
     port: Port = FIRST_PORT
     listen: dict[str, str] = {}
     modules: dict[str, str] = {}
     accounts: str | None = None
+    people: str | None = None
     tls: TlsSection | None = None
     insecure: bool = False
 
@@ -110,6 +112,7 @@ class HttpConfig(msgspec.Struct, frozen=True, kw_only=True):
     listen: Mapping[str, Listen]
     urls: Mapping[str, str]
     accounts: Path
+    people: Path
     members: Mapping[str, bool]
     tls: Tls | None = None
     insecure: bool = False
@@ -135,6 +138,7 @@ def filled_in(section: HttpSection, *, state_dir: Path, directory: Path, modules
         urls=urls,
         members={**dict.fromkeys(urls, False), **modules, **dict.fromkeys(SERVICES, True)},
         accounts=path(section.accounts) if section.accounts else state_dir / "http" / "accounts.json",
+        people=path(section.people) if section.people else state_dir / "gateway" / PEOPLE,
         tls=Tls(certificate=path(tls.certificate), key=path(tls.key), ca=path(tls.ca) if tls.ca else None)
         if tls
         else None,

@@ -6,6 +6,7 @@ from pytel.bus.address import Address
 from pytel.bus.http.accounts import Accounts
 from pytel.bus.http.bus import HttpBus
 from pytel.bus.http.config import HttpConfig
+from pytel.bus.people import AccountsFile
 
 
 def http_bus(config: HttpConfig, address: Address) -> HttpBus:
@@ -14,6 +15,7 @@ def http_bus(config: HttpConfig, address: Address) -> HttpBus:
     return HttpBus(
         address,
         accounts=Accounts(config.accounts, {name: False, **config.members}),
+        people=AccountsFile(config.people),
         listen=config.listen.get(name),
         peers={Address.parse(peer): url for peer, url in config.urls.items() if peer != name},
         tls=config.tls,

@@ -6,28 +6,25 @@ that is down gets nothing of use elsewhere. In return the callee proves that it 
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import binascii
 import hmac
-import os
 import time
 
 from pytel.base import clock
-from pytel.base.errors import Busy, ConfigError, NotAllowed
+from pytel.base.errors import ConfigError, NotAllowed
 from pytel.base.threads import in_thread
-from pytel.bus.contract import Caller
-from pytel.bus.http.accounts import Accounts, hasher
+from pytel.bus.contract import Caller, Role
+from pytel.bus.http.accounts import Accounts
+from pytel.bus.passwords import Hashing, Remembered
+from pytel.bus.people import LONGEST_PASSWORD, AccountsFile
 
 TOKEN_LIFE = 60.0
 """Real seconds for which a module's token is good."""
 TOLERANCE = 5.0
 """Real seconds for which a token is still taken after its expiry: callers know the callee's clock that well."""
-MAX_WAITING = 16
-"""Log-ins with a password that may wait for their turn."""
-REMEMBERED = 300.0
-"""Real seconds for which a password that was right needs no hashing again."""
 _REFRESH = 2.0
+"""Real seconds until a change of the accounts is in force."""
 _CACHE = 1000
 
 
@@ -71,16 +68,13 @@ def _mac(secret: str, text: str) -> str:
 class Doorkeeper:
     """Tells who sends a request to one module."""
 
-    def __init__(self, accounts: Accounts, own: str) -> None:
-        self._accounts = accounts
+    def __init__(self, accounts: Accounts, people: AccountsFile | None, own: str) -> None:
+        self._accounts, self._people = accounts, people
         self._own = own
         self._known: dict[str, tuple[Caller, float]] = {}
-        self._pepper = os.urandom(32)
-        self._right: dict[bytes, float] = {}
-        self._turn = asyncio.Semaphore(1)
-        self._waiting = 0
-        self._dummy: str | None = None
-        self._refreshed = 0.0
+        self._hashing = Hashing()
+        self._remembered = Remembered()
+        self._refreshed = -_REFRESH
 
     async def caller_of(self, authorization: str) -> Caller:
         """Who sends the header `Authorization`. Raises `Unauthenticated`, and `Busy` when too many log in at once."""
@@ -107,9 +101,9 @@ class Doorkeeper:
     def _checked(self, token: str, now: float) -> tuple[Caller, float]:
         name, audience, expires, mac = _parts(token)
         account = self._accounts.get(name)
-        secret = account.secret if account and account.secret else "nobody"
+        secret = account.secret if account is not None else "nobody's"
         right = hmac.compare_digest(_mac(secret, f"{name}~{audience}~{expires}"), mac)
-        if not right or account is None or account.secret is None:
+        if not right or account is None:
             raise Unauthenticated("this token is signed by nobody known here; do all hosts have the same accounts?")
         if audience != self._own:
             raise Unauthenticated(f"this token is for {audience}, and this is {self._own}")
@@ -119,65 +113,48 @@ class Doorkeeper:
         return account.caller(name), good_until
 
     async def _bearer(self, token: str) -> Caller:
-        await self._refresh()
-        name = self._accounts.name_of_token(token)
-        account = self._accounts.get(name) if name else None
-        if name is None or account is None:
-            raise Unauthenticated("this token is not known")
-        return account.caller(name)
+        people = await self._known_people()
+        if (holder := people.holder(token)) is None:
+            raise Unauthenticated("this token is not known, or no longer good")
+        return self._person(holder[0], people.accounts[holder[0]].role)
 
     async def _basic(self, value: str) -> Caller:
         name, password = _name_and_password(value)
-        await self._refresh()
-        if self._accounts.name_of_token(password) == name:
+        people = await self._known_people()
+        if (holder := people.holder(password)) is not None and holder[0] == name:
             return await self._bearer(password)
-        account = self._accounts.get(name)
-        if not await self._is_right(name, password, account.password if account else None) or account is None:
-            raise Unauthenticated("name or password is wrong")
-        return account.caller(name)
+        account = people.accounts.get(name) if len(password) <= LONGEST_PASSWORD else None
+        stamp = account.password if account is not None else ""
+        if account is None or self._remembered.get(name, password, stamp) is None:
+            right = await self._hashing.is_right(stamp or None, password[:LONGEST_PASSWORD])
+            if not right or account is None:
+                raise Unauthenticated("name or password is wrong")
+            self._remembered.put(name, password, stamp, account.role)
+        return self._person(name, account.role)
 
-    async def _is_right(self, name: str, password: str, hashed: str | None) -> bool:
-        """Check a password; nobody's takes as long as somebody's."""
-        key = hmac.digest(self._pepper, "\0".join((name, hashed or "", password)).encode(), "sha256")
-        if self._right.get(key, 0.0) > time.monotonic():
-            return True
-        if self._waiting >= MAX_WAITING:
-            raise Busy("too many people log in at once; try again in a moment")
-        self._waiting += 1
-        try:
-            async with self._turn:
-                right = await in_thread(_verify, hashed or await self._somebody(), password) and hashed is not None
-        finally:
-            self._waiting -= 1
-        if right:
-            if len(self._right) > _CACHE:
-                self._right.clear()
-            self._right[key] = time.monotonic() + REMEMBERED
-        return right
+    def _person(self, name: str, role: Role) -> Caller:
+        if self._accounts.get(name) is not None:
+            raise Unauthenticated(f"{name} is a module of this site; people need names of their own")
+        return Caller(name, role)
 
-    async def _somebody(self) -> str:
-        if self._dummy is None:
-            self._dummy = await in_thread(lambda: hasher().hash(os.urandom(16).hex()))
-        return self._dummy
+    async def _known_people(self) -> AccountsFile:
+        """The people as they are now, and accounts that were added since."""
+        await self._refresh()
+        if self._people is None:
+            raise Unauthenticated("people do not log in here")
+        return self._people
 
     async def _refresh(self) -> None:
-        """See people who were added or removed since."""
         now = time.monotonic()
-        if now - self._refreshed > _REFRESH:
-            self._refreshed = now
-            try:
-                await in_thread(self._accounts.refresh)
-            except ConfigError as error:
-                raise Unauthenticated("nobody can log in: the accounts of this site cannot be read") from error
-
-
-def _verify(hashed: str, password: str) -> bool:
-    from argon2.exceptions import Argon2Error, InvalidHashError
-
-    try:
-        return hasher().verify(hashed, password)
-    except (Argon2Error, InvalidHashError):
-        return False
+        if now - self._refreshed < _REFRESH:
+            return
+        self._refreshed = now
+        try:
+            await in_thread(self._accounts.refresh)
+            if self._people is not None:
+                await in_thread(self._people.refresh)
+        except ConfigError as error:
+            raise Unauthenticated("nobody can log in: the accounts of this site cannot be read") from error
 
 
 def _parts(token: str) -> tuple[str, str, int, str]:
