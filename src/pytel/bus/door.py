@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -126,10 +126,8 @@ class Visitor:
 
     async def call(self, target: Address, method: str, params: Mapping[str, Any] | list[Any]) -> Builtin:
         """Call a module in the visitor's name. Raises what the module raises."""
-        timeout = ANSWER_TIME
-        if method == "job.wait":
-            timeout += _waiting(params)
-        return await self.door.bus.call(target, method, params, CallOptions(timeout=timeout, origin=self.origin))
+        options = CallOptions(timeout=answer_time(method, params), origin=self.origin)
+        return await self.door.bus.call(target, method, params, options)
 
     async def _discover(self, params: Mapping[str, Any]) -> Builtin:
         return await self.door.discover(self.origin)
@@ -167,8 +165,11 @@ def split_method(text: str) -> tuple[Address, str]:
     return Address.parse(head), method
 
 
-def _waiting(params: Mapping[str, Any] | list[Any]) -> Seconds:
+def answer_time(method: str, params: Mapping[str, Any] | Sequence[Any]) -> Seconds:
+    """How many real seconds the answer to a caller may take who does not say how long he waits."""
+    if method != "job.wait":
+        return ANSWER_TIME
     wanted = params.get("timeout") if isinstance(params, Mapping) else params[1] if len(params) > 1 else None
     if isinstance(wanted, bool) or not isinstance(wanted, (int, float)):
-        return LONGEST_WAIT
-    return min(max(0.0, wanted), LONGEST_WAIT)
+        return ANSWER_TIME + LONGEST_WAIT
+    return ANSWER_TIME + min(max(0.0, wanted), LONGEST_WAIT)

@@ -12,11 +12,8 @@ from pytel.base.errors import InvalidRequest, ModuleNotFound, PytelError
 from pytel.bus import envelope, jsonrpc
 from pytel.bus.address import Address
 from pytel.bus.contract import Builtin, Call, Caller
+from pytel.bus.door import answer_time
 
-PATIENCE = 10.0
-"""Real seconds that a call may take whose sender does not say."""
-LONGEST_WAIT = 60.0
-"""Real seconds that `job.wait` may be asked to wait."""
 _SPACES = ("rpc", "job")
 """What may stand before a dot in the name of a method."""
 
@@ -62,7 +59,7 @@ class RpcService:
     def _call_of(self, message: Builtin, caller: Caller) -> Call:
         call = envelope.call_of_request(message, caller)
         method = self._bare(call.method)
-        expires = call.expires if call.expires is not None else clock.real_time() + _patience(method, call.params)
+        expires = call.expires if call.expires is not None else clock.real_time() + answer_time(method, call.params)
         return msgspec.structs.replace(call, method=method, expires=expires)
 
     def _bare(self, method: str) -> str:
@@ -76,13 +73,3 @@ class RpcService:
                 f"this is {self._own}, and {head[:100]!r} is elsewhere; ask that module or the gateway"
             )
         return method
-
-
-def _patience(method: str, params: Builtin) -> float:
-    """How long a plain caller of a method waits."""
-    if method != "job.wait":
-        return PATIENCE
-    wanted = params.get("timeout") if isinstance(params, dict) else params[1] if len(params) > 1 else None
-    if isinstance(wanted, bool) or not isinstance(wanted, (int, float)):
-        return LONGEST_WAIT + PATIENCE
-    return min(max(0.0, wanted), LONGEST_WAIT) + PATIENCE
