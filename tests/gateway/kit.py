@@ -194,14 +194,15 @@ def _move_in(path: Path) -> None:
 
 
 @contextlib.asynccontextmanager
-async def house(directory: Path, *, more: str = "", kind: type[HttpGateway] = OwnGateway) -> AsyncIterator[House]:
+async def house(directory: Path, *, more: str = "", modules: str = "") -> AsyncIterator[House]:
     """A site with a lamp and a gateway on a free port, and four people."""
     await in_thread(_move_in, directory / "state" / "gateway" / FILE)
     text = (
         "site: {name: here, latitude: 1, longitude: 2}\n"
         "modules:\n"
         f"  lamp: {{type: '{__name__}:LampModule'}}\n"
-        f"  gateway: {{type: '{kind.__module__}:{kind.__qualname__}', listen: '127.0.0.1:0' {more}}}\n"
+        f"  gateway: {{type: '{__name__}:OwnGateway', listen: '127.0.0.1:0' {more}}}\n"
+        f"{modules}"
     )
     site, faults = await in_thread(parse_site, text, directory=directory)
     raise_for(faults)

@@ -28,6 +28,7 @@ from pytel.services import Module
 
 if TYPE_CHECKING:
     from pytel.bus.http.listener import Listener
+    from pytel.gateway.images import StoreImages
     from pytel.module.runtime import ModuleRuntime
 
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
@@ -65,6 +66,7 @@ class HttpGateway(Module, Gateway):
 
     config: Config
     _listener: Listener | None = None
+    _images: StoreImages | None = None
 
     def __init__(self, runtime: ModuleRuntime) -> None:
         super().__init__(runtime)
@@ -127,6 +129,7 @@ class HttpGateway(Module, Gateway):
 
             import pytel.bus.http.listener  # noqa: F401
             from pytel.gateway.guard import Guard
+            from pytel.gateway.images import StoreImages
             from pytel.gateway.web import House, Web
         except ImportError as error:
             raise ConfigError(f"{self.address} needs {error.name}: install pytel-ocs[http]") from error
@@ -136,10 +139,11 @@ class HttpGateway(Module, Gateway):
         doorkeeper.failed = lambda name, address: audit.note("refused", name=name[:100], address=address)
         secure = bool(config.certificate) or config.behind_proxy
         house = House(self.door, self.news, doorkeeper, audit, secure)
+        self._images = StoreImages(self.door)
         hosts = config.hosts
         if not hosts and not config.behind_proxy and _place_of(config.listen).is_loopback:
             hosts = LOOPBACK_NAMES
-        guard: Any = Guard(Web(house).app, hosts, config.origins)
+        guard: Any = Guard(Web(house, self._images).app, hosts, config.origins)
         return ProxyHeadersMiddleware(guard, list(config.proxies)) if config.behind_proxy else guard
 
     async def _listen(self, app: Any, first: Listen, tls: Tls | None) -> None:
@@ -178,6 +182,8 @@ class HttpGateway(Module, Gateway):
             self.door.close()
             if self._listener is not None:
                 await self._listener.stop()
+            if self._images is not None:
+                await self._images.close()
             await audit.flush()
 
     async def _watch(self, accounts: AccountsFile) -> None:
