@@ -9,7 +9,7 @@ import signal
 from collections.abc import AsyncIterator, Iterator, Sequence
 
 from pytel.base import clock
-from pytel.base.errors import ConfigError, PytelError
+from pytel.base.errors import ConfigError, ConnectionLost, DeviceError, PytelError, Timeout
 from pytel.base.units import Seconds
 from pytel.bus.address import Address
 from pytel.bus.connect import make_bus
@@ -33,6 +33,8 @@ LONGEST_CLOSING: Seconds = 600.0
 SHORTEST_WAIT = 20.0
 """Real seconds that a roof gets at least, however fast the clock; and for the robot to stop."""
 _AGAIN: Seconds = 5.0
+_UNHEARD = 10
+"""Times in a row that there is no way to a roof's module, before its own end has to close it."""
 
 
 class SiteProcess:
@@ -73,27 +75,31 @@ class SiteProcess:
         ]
 
     async def _park(self, address: str) -> None:
-        fault: str | None = "it takes too long"
+        fault: PytelError | None = Timeout("it takes too long")
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_longest()):
                 fault = await self._attempt(address, "park")
         if fault is not None:
-            log.error("%s did not park: %s", address, fault)
+            log.error("%s did not park: %s", address, fault.message)
 
     async def _close(self, address: str) -> None:
         """Close a roof, as often as it takes: one that hangs may yet be freed by whoever was called."""
-        limit, known = _longest(), None
+        limit, known, unheard = _longest(), "", 0
         try:
             async with asyncio.timeout(limit):
                 while (fault := await self._attempt(address, "close")) is not None:
-                    if fault != known:
-                        log.error("%s did not close and is told again: %s", address, fault)
-                    known = fault
+                    if fault.message != known:
+                        log.error("%s did not close and is told again: %s", address, fault.message)
+                    known = fault.message
+                    unheard = unheard + 1 if isinstance(fault, ConnectionLost) else 0
+                    if unheard > _UNHEARD:
+                        log.error("%s cannot be reached; it closes by itself when its module ends", address)
+                        return
                     await clock.sleep(_AGAIN)
         except TimeoutError:
             log.critical("%s did not close within %.0f s: go there", address, limit)
 
-    async def _attempt(self, address: str, method: str) -> str | None:
+    async def _attempt(self, address: str, method: str) -> PytelError | None:
         """Have a job done; returns what went wrong."""
         target, options = Address.parse(address), CallOptions(timeout=70.0, origin=Origin("cli/run", Role.ADMIN))
         try:
@@ -102,8 +108,8 @@ class SiteProcess:
             while report["status"] in ("queued", "running"):
                 report = await self.bus.call(target, "job.wait", {"job": job, "timeout": 60.0}, options)
         except PytelError as error:
-            return error.message
-        return None if report["status"] == "done" else str(report.get("error") or report["status"])
+            return error
+        return None if report["status"] == "done" else DeviceError(str(report.get("error") or report["status"]))
 
 
 def _longest() -> float:

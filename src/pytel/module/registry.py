@@ -9,13 +9,15 @@ import re
 import sys
 import traceback
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pytel.base.errors import ConfigError
 from pytel.module.faults import nearest
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 MODULES = "pytel.modules"
 """The group of entry points under which packages register module classes."""
@@ -27,6 +29,8 @@ _DOTTED = re.compile(r"(?P<module>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)[:.](?P<name>[
 
 @cache
 def _registered(group: str) -> dict[str, tuple[EntryPoint, ...]]:
+    from importlib.metadata import entry_points  # a module process does without
+
     found: dict[str, dict[str, EntryPoint]] = {}
     for point in entry_points(group=group):
         owner = point.dist.name if point.dist else "?"
