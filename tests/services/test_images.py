@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from image_store_kit import CREATED, Line, Spoil, sha256, until
 from pytel.archive.http.server import HttpSettings
 from pytel.archive.store import DirectoryImageStore
 from pytel.base import clock
-from pytel.base.errors import ChecksumError, NotFound, NotReady, StorageFull, Timeout
+from pytel.base.errors import ChecksumError, ConfigError, ConnectionLost, NotFound, NotReady, StorageFull, Timeout
 from pytel.base.location import Location
 from pytel.base.threads import in_thread
 from pytel.bus.address import Address
@@ -25,7 +26,10 @@ from pytel.interfaces.images import ImageRef
 from pytel.interfaces.imagestore import ImageStoreCapabilities, StoreAccess, StoreDirectory
 from pytel.module.runtime import ModuleRuntime
 from pytel.module.site import SiteInfo
+from pytel.servers.certificates import ensure_certificates
 from pytel.services import Module
+from pytel.services.images_http import HttpImages
+from pytel.services.received import Received
 
 PIXELS = (np.arange(1200 * 800) % 65536).astype(np.uint16).reshape(1200, 800)
 
@@ -302,6 +306,33 @@ async def test_a_taken_port_is_an_alarm_and_the_store_serves_this_host(tmp_path:
             assert scene.port == port
     finally:
         taken.close()
+
+
+async def test_beyond_this_host_it_takes_tls_and_its_certificate_comes_over_the_bus(tmp_path: Path) -> None:
+    certificate, key = await in_thread(ensure_certificates, tmp_path, "localhost", tmp_path / "ca.crt")
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port = found.getsockname()[1]
+    settings = HttpSettings(
+        listen=f"0.0.0.0:{port}", url=f"https://localhost:{port}", certificate=str(certificate), key=str(key)
+    )
+    async with scene_of(tmp_path / "site", http=settings) as scene:
+        ref = await scene.consumer.images.put(write)
+        assert ((await scene.consumer.images.get(ref)).pixels == PIXELS).all()
+        access = await scene.store.access()
+        strange = StoreAccess(url=access.url, token=access.token, certificate=None)
+
+        async def without_certificate() -> StoreAccess:
+            return strange
+
+        with pytest.raises((ConnectionLost, ConfigError)):
+            await HttpImages(without_certificate, lambda: tmp_path)._receive(ref, Received.into_memory(ref.size))
+
+
+async def test_beyond_this_host_nothing_is_served_in_clear(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="certificate"):
+        async with scene_of(tmp_path, http=HttpSettings(listen="0.0.0.0:0")):
+            pass
 
 
 async def test_released_images_go_when_they_are_old(tmp_path: Path) -> None:
