@@ -105,6 +105,15 @@ async def test_a_modules_token_is_good_for_one_callee_and_a_minute(
             assert (await callee.post(ASK, Authorization=wrong))[0] == 401
 
 
+async def test_what_shows_a_caller_who_answers_shows_nobody_else(http_site: HttpSite) -> None:
+    await http_site.member("callee")
+    secret = http_site.accounts.secret_of("callee")
+    async with curl(http_site, "callee", "vera") as vera, vera.events(**{"Pytel-Nonce": "n"}) as stream:
+        shown = json.loads((await stream.next()).data)["proof"]
+    assert shown == credentials.proof(secret, "vera", "n")
+    assert shown != credentials.proof(secret, "caller", "n")
+
+
 async def test_a_right_password_is_hashed_once_a_wrong_one_and_nobodys_each_time(
     http_site: HttpSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -251,11 +251,11 @@ class HttpBus(Bus):
 
     def greeting(self, asker: Asker) -> Builtin:
         """The card, the proof that it is ours, and whether we follow the asker too."""
-        link = self._link_to(asker.name)
+        link, secret = self._link_to(asker.name), self._accounts.secret_of(str(self.address))
         follows = link is not None and link.follows(asker.boot)
         return {
             **self.card(),
-            "proof": proof(self._accounts.secret_of(str(self.address)), asker.nonce),
+            "proof": proof(secret, asker.name, asker.nonce) if asker.nonce else "",
             "follows": follows,
         }
 

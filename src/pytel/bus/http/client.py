@@ -57,6 +57,7 @@ class Client:
 
     def __init__(self, session: aiohttp.ClientSession, signer: Signer, peer: Address, url: str) -> None:
         self.offset = 0.0
+        self.own = signer.name
         self._session, self._signer, self._peer, self._url = session, signer, str(peer), url
         self._rpc = f"{url}/rpc"
 
@@ -104,7 +105,7 @@ class Client:
                 theirs = jsonrpc.parse(await response.content.read(10_000))["time"]
                 return _ahead(float(theirs), before, clock.real_time())
         except (aiohttp.ClientError, OSError) as error:
-            raise _unreachable(self._peer, error) from error
+            raise broken(error) from error
         except (PytelError, LookupError, TypeError, ValueError) as error:
             raise ConnectionLost(f"what answers at {self._url} is no module") from error
 
@@ -125,11 +126,7 @@ class Client:
         """Tell whether what was opened is a stream. Raises `NotAllowed`, `ConnectionLost`."""
         self._admitted(response)
         if response.status != 200 or response.content_type != "text/event-stream":
-            raise ConnectionLost(f"{self._peer} answers with status {response.status} instead of its events")
-
-    def lost(self, error: Exception) -> ConnectionLost:
-        """The error of ours for one of the network."""
-        return _unreachable(self._peer, error)
+            raise ConnectionLost(f"it answers with status {response.status} instead of its events")
 
 
 def new_nonce() -> str:
@@ -137,12 +134,15 @@ def new_nonce() -> str:
     return secrets.token_hex(16)
 
 
-def _unreachable(peer: str, error: Exception) -> ConnectionLost:
+def broken(error: Exception) -> ConnectionLost:
+    """What an error of the network says of the module at the other end."""
     if isinstance(error, aiohttp.ClientConnectorError) and error.errno == errno.ECONNREFUSED:
-        return Refused(f"nobody listens where {peer} should")
+        return Refused("nobody listens at its address")
     if isinstance(error, aiohttp.SocketTimeoutError):
-        return Silent(f"{peer} has given no sign of life for {SILENCE:g} s")
-    return ConnectionLost(f"{peer} cannot be reached: {_told(error)}")
+        return Silent(f"it has given no sign of life for {SILENCE:g} s")
+    if isinstance(error, aiohttp.ClientPayloadError):
+        return ConnectionLost("it broke off without a word")
+    return ConnectionLost(_told(error))
 
 
 def _told(error: Exception) -> str:

@@ -51,9 +51,9 @@ class Signer:
         return token
 
 
-def proof(secret: str, nonce: str) -> str:
-    """What shows a caller, who chose the nonce, that the callee knows its own secret."""
-    return _mac(secret, f"proof~{nonce}")
+def proof(secret: str, asker: str, nonce: str) -> str:
+    """What shows an asker, who chose the nonce, that the callee knows its own secret; of use to nobody else."""
+    return _mac(secret, f"proof~{asker}~{nonce}")
 
 
 def _signed(secret: str, name: str, audience: str, expires: int) -> str:

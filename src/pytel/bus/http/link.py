@@ -13,12 +13,12 @@ import aiohttp
 import msgspec
 
 from pytel.base import clock, ids
-from pytel.base.errors import ConnectionLost, LimitExceeded, ModuleNotFound, NotAllowed, PytelError
+from pytel.base.errors import ConnectionLost, ModuleNotFound, NotAllowed, PytelError
 from pytel.bus import jsonrpc
 from pytel.bus.address import Address
 from pytel.bus.contract import Builtin, CallOptions, Card, Peer
 from pytel.bus.http import sse
-from pytel.bus.http.client import CONNECT_TIMEOUT, Client, Refused, Silent, new_nonce
+from pytel.bus.http.client import CONNECT_TIMEOUT, Client, Refused, Silent, broken, new_nonce
 from pytel.bus.http.credentials import proof
 from pytel.bus.http.outbox import Outbox
 from pytel.bus.http.reception import Reception
@@ -146,7 +146,7 @@ class Link:
 
     def _trouble_is(self, trouble: str) -> None:
         if trouble and trouble != self._trouble:
-            self._log.warning("%s: %s", self._peer, trouble)
+            self._log.warning("%s cannot be reached: %s", self._peer, trouble)
         self._trouble = trouble
 
     # the stream
@@ -157,7 +157,7 @@ class Link:
         try:
             await self._read_stream()
         except (aiohttp.ClientError, OSError) as error:
-            raise self._client.lost(error) from error
+            raise broken(error) from error
         finally:
             comparing.cancel()
             await asyncio.wait([comparing])
@@ -200,7 +200,7 @@ class Link:
             raise ConnectionLost(f"what answers at its address is no module of this site ({error})") from error
         if event.name != "card" or card.address != str(self._peer):
             raise ConnectionLost(f"{card.address[:100]!r} answers at its address; mend http: modules or listen")
-        if not hmac.compare_digest(card.proof.encode(), proof(self._secret, nonce).encode()):
+        if not hmac.compare_digest(card.proof.encode(), proof(self._secret, self._client.own, nonce).encode()):
             raise NotAllowed("what answers at its address does not know its secret; is the port another program's?")
         if self._position is not None and self._position.boot != card.card.boot:
             self._position = sse.Position(card.card.boot, 0)
@@ -215,7 +215,7 @@ class Link:
         publication = heard(message)
         position = sse.Position.parse(event.id)
         if publication.publisher != self._peer or publication.boot != card.boot or position.boot != card.boot:
-            raise LimitExceeded("it speaks for others")
+            raise ConnectionLost("it speaks for others")
         is_event = publication.topic.kind == "event"
         known = self._position.number if self._position is not None else 0
         if is_event and position.number <= known:
