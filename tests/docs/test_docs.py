@@ -166,6 +166,7 @@ def test_no_block_is_left_out() -> None:
         ("README.md", "python"): 1,
         ("first-night.md", ""): 1,
         ("first-night.md", "console"): 4,
+        ("http-bus.md", "yaml"): 2,
         ("night-json.md", "python"): 1,
         ("site-file.md", "yaml"): 3,
         ("testing.md", "python"): 4,
