@@ -66,6 +66,11 @@ def site_file() -> str:
     kinds = {point.name: point.load() for point in entry_points(group="pytel.modules") if _is_ours(point.value)}
     for name, kind in sorted(kinds.items()):
         parts += [f"### `{name}`", _first(kind), _first(kind.Config), _table(kind.Config)]
+        for field in msgspec.structs.fields(kind.Config):
+            if not isinstance(field.default, msgspec.Struct):
+                continue
+            section = type(field.default)
+            parts += [f"`{field.name}`: {_first(section)}", _table(section)]
     parts += ["## `simulation`", "The simulated world; what is not said is as in this table."]
     parts += [_table(WorldConfig)]
     for field in msgspec.structs.fields(WorldConfig):
@@ -204,6 +209,8 @@ def _default(field: Any) -> str:
         return f"`{str(value).lower()}`"
     if isinstance(value, int | float):
         return f"`{_bytes(value) or format(value, 'g')}`"
+    if isinstance(value, dict) and value:
+        return "as below"
     if isinstance(value, list | tuple | dict):
         return (
             f"`{list(value)}`" if value and not isinstance(value[0], dict) else "none" if not value else _names(value)

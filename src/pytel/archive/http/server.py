@@ -21,15 +21,16 @@ if TYPE_CHECKING:
 
 
 class HttpSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where the store serves HTTP. Beyond this host it takes TLS: `certificate` and `key`, files in PEM.
-
-    `listen` is HOST:PORT, port 0 any that is free. `url` is how others reach it, where that differs.
-    """
+    """Where the store serves HTTP. Beyond this host it takes TLS."""
 
     listen: str = "127.0.0.1:0"
+    """`HOST:PORT`; port 0 is any that is free, which modules learn over the bus."""
     url: str | None = None
+    """How others reach it, where that is not the address it listens at: `https://store.example.org:8180`."""
     certificate: str | None = None
+    """A file in PEM, relative to the state directory."""
     key: str | None = None
+    """The certificate's key, likewise."""
     largest: Bytes = 2**30
     """An image with more bytes is refused."""
     patience: Seconds = 60.0
