@@ -8,7 +8,7 @@ import random
 from collections import Counter as Tally
 from collections.abc import Iterable
 
-from bus.harness import call
+from bus.harness import call, until
 from pytel.base import clock
 from pytel.base.errors import ConnectionLost, PytelError
 from pytel.bus.contract import Bus
@@ -57,6 +57,11 @@ class Told:
     def tally(self) -> Tally[str]:
         """How often each outcome was told."""
         return Tally(self.outcome.values())
+
+    async def more_results(self, count: int) -> None:
+        """Wait until so many more calls have been answered."""
+        before = self.tally()["result"]
+        await until(lambda: self.tally()["result"] > before + count, within=20)
 
     async def keep_calling(self, bus: Bus, target: str, pace: float) -> None:
         """Start a call every `pace` seconds, with deadlines of all lengths, until cancelled; then await them all."""

@@ -31,9 +31,8 @@ class Access:
         return self._roles.get(bare_jid)
 
     def is_module(self, bare_jid: str) -> bool:
-        """Whether an account is believed in what it publishes and shows of itself."""
-        role = self._roles.get(bare_jid)
-        return role is not None and role.includes(Role.MODULE)
+        """Whether an account is believed in what it publishes and shows of itself; no person is, an admin neither."""
+        return self._roles.get(bare_jid) is Role.MODULE
 
     def caller(self, bare_jid: str, name: str) -> Caller | None:
         """How a caller is introduced to the callee as `name`; None for a stranger."""

@@ -14,7 +14,7 @@ from pytel.bus.address import Address
 from pytel.bus.contract import Card, Peer
 from pytel.bus.xmpp.access import Access
 from pytel.bus.xmpp.caps import announced, query_for, verified_features
-from pytel.bus.xmpp.names import PYTEL, Realm, attribute, child
+from pytel.bus.xmpp.names import PYTEL, RESOURCE, Realm, attribute, child
 
 ALL_EVENTS = "urn:pytel:event:*"
 ALL_STATES = "urn:pytel:state:*"
@@ -55,7 +55,7 @@ class Wants(msgspec.Struct, frozen=True):
 
 
 class Neighbour(msgspec.Struct, frozen=True, kw_only=True):
-    """An account that is present: `peer` is None for who is no module."""
+    """A session that is present: `peer` is None for who is no module. A person may have several at once."""
 
     jid: str
     features: frozenset[str]
@@ -97,8 +97,8 @@ class Neighbours:
         self._log = logging.getLogger("pytel.xmpp.presence")
 
     def get(self, bare_jid: str) -> Neighbour | None:
-        """Who is present under an account."""
-        return self._known.get(bare_jid)
+        """The module that is present under an account."""
+        return self._known.get(f"{bare_jid}/{RESOURCE}")
 
     def all(self) -> list[Neighbour]:
         """Everybody who is present."""
@@ -116,51 +116,50 @@ class Neighbours:
             return
         kind = presence.get("type")
         if kind == "unavailable":
-            self._left(jid, bare)
+            self._left(jid)
         elif kind is None:
-            self._came(jid, bare, presence)
+            self._came(jid, presence)
 
     def clear(self) -> None:
         """Everybody is gone: the link was lost."""
         for task in list(self._arriving.values()):
             task.cancel()
         self._arriving.clear()
-        for bare in list(self._known):
-            self._changed(self._known.pop(bare), None)
+        for jid in list(self._known):
+            self._changed(self._known.pop(jid), None)
 
-    def _left(self, jid: str, bare: str) -> None:
-        if (task := self._arriving.pop(bare, None)) is not None:
+    def _left(self, jid: str) -> None:
+        if (task := self._arriving.pop(jid, None)) is not None:
             task.cancel()
-        known = self._known.get(bare)
-        if known is not None and known.jid == jid:
-            del self._known[bare]
+        known = self._known.pop(jid, None)
+        if known is not None:
             self._changed(known, None)
 
-    def _came(self, jid: str, bare: str, presence: Element) -> None:
+    def _came(self, jid: str, presence: Element) -> None:
         module = child(presence, PYTEL, "module")
         if module is None:
             return
-        if (task := self._arriving.pop(bare, None)) is not None:
+        if (task := self._arriving.pop(jid, None)) is not None:
             task.cancel()
         told = announced(presence)
         if told is None:
-            self._settle(jid, bare, module, frozenset())
+            self._settle(jid, module, frozenset())
         elif told[1] in self._features:
-            self._settle(jid, bare, module, self._features[told[1]])
+            self._settle(jid, module, self._features[told[1]])
         else:
-            work = self._look_up(jid, bare, module, *told)
-            self._arriving[bare] = asyncio.create_task(work, name=f"capabilities of {jid}")
+            work = self._look_up(jid, module, *told)
+            self._arriving[jid] = asyncio.create_task(work, name=f"capabilities of {jid}")
 
-    async def _look_up(self, jid: str, bare: str, module: Element, node: str, ver: str) -> None:
+    async def _look_up(self, jid: str, module: Element, node: str, ver: str) -> None:
         try:
             features = await self._features_of(jid, node, ver)
         except PytelError as error:
             self._log.warning("%s is not taken in: it does not tell what it is (%s)", jid, error.message)
             return
         finally:
-            if self._arriving.get(bare) is asyncio.current_task():
-                del self._arriving[bare]
-        self._settle(jid, bare, module, features)
+            if self._arriving.get(jid) is asyncio.current_task():
+                del self._arriving[jid]
+        self._settle(jid, module, features)
 
     async def _features_of(self, jid: str, node: str, ver: str) -> frozenset[str]:
         """Ask what a hash stands for; many with one hash are asked once."""
@@ -185,21 +184,22 @@ class Neighbours:
         self._features[ver] = features = verified_features(answer, ver)
         return features
 
-    def _settle(self, jid: str, bare: str, module: Element, features: frozenset[str]) -> None:
-        before = self._known.get(bare)
+    def _settle(self, jid: str, module: Element, features: frozenset[str]) -> None:
+        before = self._known.get(jid)
         neighbour = Neighbour(
-            jid=jid, features=features, wants=Wants.of(module), peer=self._peer(bare, module, features)
+            jid=jid, features=features, wants=Wants.of(module), peer=self._peer(jid, module, features)
         )
         if before is not None and _boot(before) != _boot(neighbour):  # started anew, and was not seen to go
-            self._changed(self._known.pop(bare), None)
+            self._changed(self._known.pop(jid), None)
             before = None
-        self._known[bare] = neighbour
+        self._known[jid] = neighbour
         self._changed(before, neighbour)
 
-    def _peer(self, bare: str, module: Element, features: frozenset[str]) -> Peer | None:
+    def _peer(self, jid: str, module: Element, features: frozenset[str]) -> Peer | None:
+        bare, _, resource = jid.partition("/")
         address: Address | None = self._realm.address(bare)
         boot = module.get("boot", "")
-        if address is None or not boot or not self._access.is_module(bare):
+        if address is None or resource != RESOURCE or not boot or not self._access.is_module(bare):
             return None
         interfaces = tuple(sorted(feature for feature in features if feature.startswith(_INTERFACE)))
         card = Card(interfaces=interfaces, boot=boot, primary=module.get("primary") == "true")
