@@ -95,7 +95,7 @@ def test_the_device_of_the_page_can_be_called(page: Path) -> None:
     run(use)
 
 
-@pytest.mark.parametrize("name", ["write-a-module.md", "site-file.md", "http-bus.md"])
+@pytest.mark.parametrize("name", ["write-a-module.md", "running-a-site.md", "site-file.md", "http-bus.md"])
 def test_every_site_file_that_a_page_shows_is_one(name: str, page: Path) -> None:
     sites = _YAML.findall((DOCS / name).read_text(encoding="utf-8"))
     assert sites
