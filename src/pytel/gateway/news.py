@@ -26,7 +26,7 @@ MOST_WAITING = 500
 """Publications that may wait for one client."""
 
 
-AT_ONCE = 8
+AT_ONCE = 2
 """Clients that are handed something before others get a turn of the event loop."""
 
 
