@@ -124,6 +124,14 @@ async def client(server: XmppServer, name: str, password: str, notify: tuple[str
         await one.leave()
 
 
+async def heard(sender: Client, listener: Client, node: str) -> None:
+    """Publish until it is heard: ejabberd asks a client of unknown kind what it wants, and goes on meanwhile."""
+    async with asyncio.timeout(PATIENCE):
+        while not any(item[2] == "heard" for item in listener.items):
+            await sender.publish(node, "are you there?", item_id="heard")
+            await asyncio.sleep(0.1)
+
+
 async def until(condition: Callable[[], Any], seconds: float = PATIENCE) -> None:
     """Wait for a condition."""
     end = time.monotonic() + seconds
