@@ -129,9 +129,10 @@ async def _keep_running(server: XmppServer) -> None:
             continue
         log.error("the XMPP server has died and is started again")
         try:
+            await in_thread(server.kill)  # it is dead; this gives free what it held
             await in_thread(server.start)
         except PytelError as error:
-            pause = min(60.0, 2 * pause)
+            pause = min(15.0, 2 * pause)
             log.error("the XMPP server does not start: %s", error.message)
 
 

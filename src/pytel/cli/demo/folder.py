@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import socket
 from collections.abc import Mapping
@@ -69,8 +70,10 @@ class DemoFolder:
         world = self.path / "world"
         if not world.is_symlink():
             world.symlink_to(self.state.relative_to(self.path) / "world")
-        if not self.site_file.exists() or note.bus != "local":  # the port of last time may be taken
+        if not self.site_file.exists():
             write_atomically(self.site_file, [self._site_text(note).encode()])
+        elif note.bus != "local":
+            self._find_port_anew()
         return note
 
     def reports(self) -> list[Path]:
@@ -128,6 +131,13 @@ class DemoFolder:
         options = self._options
         start = VIRTUAL_START if options.virtual else _before_dusk(datetime.now(UTC))
         return DemoNote(options.virtual, options.seed, options.compress, start, options.bus)
+
+    def _find_port_anew(self) -> None:
+        """Take another port for the server where somebody else has the one of last time."""
+        text = self.site_file.read_text(encoding="utf-8")
+        found = re.search(r"(?<=port: )\d+", text)
+        if found is not None and (port := _free_port(int(found[0]))) != int(found[0]):
+            write_atomically(self.site_file, [f"{text[: found.start()]}{port}{text[found.end() :]}".encode()])
 
     def _bus_text(self, note: DemoNote) -> str:
         if note.bus == "local":

@@ -109,6 +109,8 @@ class _Demo:
     @contextlib.contextmanager
     def _display(self) -> Iterator[None]:
         if self._options.headless or self._options.virtual or not sys.stdout.isatty():
+            for line in list(self._view.lines):  # what was said while the modules started
+                _print_line(line)
             self._view.listeners.append(_print_line)
             yield
             return

@@ -110,6 +110,8 @@ _EVENTS: dict[str, Callable[[Mapping[str, Any]], tuple[str, str]]] = {
 def _state_line(name: str, before: Mapping[str, Any], data: Mapping[str, Any]) -> tuple[str, str] | None:
     if name == "Observer":
         return _observer_line(before, data)
+    if name == "Gateway" and data["url"] and before.get("url") != data["url"]:
+        return f"HTTP for browsers and scripts is at {data['url']}; 'pytel account add NAME' lets somebody in.", "info"
     if name == "Enclosure" and before.get("status") != data["status"] and data["status"] in ("open", "closed"):
         return (f"The roof is {data['status']}.", "info") if before else None
     return None
