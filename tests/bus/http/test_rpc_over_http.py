@@ -10,8 +10,11 @@ import pytest
 
 from bus.cast import EchoModule, WorkerModule
 from bus.harness import Endpoint, until
+from bus.harness import call as call_module
 from bus.http.http_kit import HttpSite, curl
+from pytel.bus import jsonrpc
 from pytel.bus.contract import Call, Origin, Role
+from pytel.bus.http import serving
 
 
 async def test_named_and_positional_parameters(http_site: HttpSite) -> None:
@@ -157,6 +160,26 @@ async def test_a_long_call_answers_at_once_and_outlives_its_connection(http_site
         report = await worker.result("worker.job.wait", {"job": started["job"], "timeout": 30})
         assert (report["status"], report["result"]) == ("done", "worked for otto")
         assert (await worker.result("job.status", [started["job"]]))["result"] == "worked for otto"
+
+
+async def test_people_who_wait_leave_room_for_modules(http_site: HttpSite) -> None:
+    async def wait(call: Call) -> str:
+        if call.method == "wait":
+            await asyncio.sleep(30)
+        return "at once"
+
+    endpoint = Endpoint(wait)
+    await http_site.member("callee", endpoint)
+    caller = await http_site.member("caller")
+    batch = [{"jsonrpc": "2.0", "id": number, "method": "wait"} for number in range(jsonrpc.MAX_BATCH)]
+    async with curl(http_site, "callee") as callee:
+        waiting = [asyncio.create_task(callee.post(json.dumps(batch).encode())) for _ in range(2)]
+        await until(lambda: len(endpoint.calls) == serving.MAX_OF_PEOPLE)
+        assert await callee.error("look") == (-32005, "Busy")
+        assert await call_module(caller, "callee", "look") == "at once"
+        for task in waiting:
+            task.cancel()
+        await asyncio.wait(waiting)
 
 
 async def test_a_call_whose_client_leaves_goes_on(http_site: HttpSite) -> None:

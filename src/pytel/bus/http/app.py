@@ -14,7 +14,7 @@ from starlette.routing import Route
 from pytel.base import clock
 from pytel.base.errors import Busy, InternalError, InvalidRequest, LimitExceeded, NotFound, PytelError
 from pytel.bus import envelope
-from pytel.bus.contract import Builtin, Caller
+from pytel.bus.contract import Builtin, Caller, Role
 from pytel.bus.http import sse
 from pytel.bus.http.credentials import Doorkeeper, Unauthenticated
 from pytel.bus.http.outbox import Wish
@@ -34,6 +34,7 @@ WRITE_TIMEOUT = 10.0
 HEARTBEAT = 3.0
 """Real seconds after which a quiet stream shows that its module lives."""
 MAX_READERS = 200
+"""Streams that people may read at once; modules get theirs in any case."""
 _HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 _STATUS: dict[type[PytelError], int] = {Unauthenticated: 401, LimitExceeded: 413, Busy: 503}
 
@@ -106,7 +107,7 @@ class _Surface:
 
     async def events(self, request: Request) -> Response:
         caller = await self._caller(request)
-        if self._inside.outbox.number_of_readers >= MAX_READERS:
+        if not caller.role.includes(Role.MODULE) and self._inside.outbox.number_of_readers >= MAX_READERS:
             raise Busy(f"{MAX_READERS} clients read events already")
         given = request.query_params.get("since") or request.headers.get("last-event-id")
         topics = request.query_params.get("topics")

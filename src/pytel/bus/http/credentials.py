@@ -6,9 +6,11 @@ that is down gets nothing of use elsewhere. In return the callee proves that it 
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import hmac
+import math
 import time
 
 from pytel.base import clock
@@ -74,7 +76,8 @@ class Doorkeeper:
         self._known: dict[str, tuple[Caller, float]] = {}
         self._hashing = Hashing()
         self._remembered = Remembered()
-        self._refreshed = -_REFRESH
+        self._refreshed = -math.inf
+        self._refreshing = asyncio.Lock()
 
     async def caller_of(self, authorization: str) -> Caller:
         """Who sends the header `Authorization`. Raises `Unauthenticated`, and `Busy` when too many log in at once."""
@@ -145,16 +148,16 @@ class Doorkeeper:
         return self._people
 
     async def _refresh(self) -> None:
-        now = time.monotonic()
-        if now - self._refreshed < _REFRESH:
-            return
-        self._refreshed = now
-        try:
-            await in_thread(self._accounts.refresh)
-            if self._people is not None:
-                await in_thread(self._people.refresh)
-        except ConfigError as error:
-            raise Unauthenticated("nobody can log in: the accounts of this site cannot be read") from error
+        async with self._refreshing:  # the second of two who come at once waits for what the first finds
+            if time.monotonic() - self._refreshed < _REFRESH:
+                return
+            try:
+                await in_thread(self._accounts.refresh)
+                if self._people is not None:
+                    await in_thread(self._people.refresh)
+            except ConfigError as error:
+                raise Unauthenticated("nobody can log in: the accounts of this site cannot be read") from error
+            self._refreshed = time.monotonic()
 
 
 def _parts(token: str) -> tuple[str, str, int, str]:

@@ -9,9 +9,11 @@ from typing import Any
 from pytel.base import clock
 from pytel.base.errors import Busy, ConnectionLost, Timeout
 from pytel.bus.address import Address
-from pytel.bus.contract import Builtin, Call, Endpoint
+from pytel.bus.contract import Builtin, Call, Endpoint, Role
 
 MAX_IN_FLIGHT = 500
+MAX_OF_PEOPLE = 100
+"""How many of them may be people's: however many wait for jobs, modules get through."""
 LONGEST = 3600.0
 """Real seconds after which a call is not waited for any more, whatever its sender says."""
 
@@ -23,6 +25,7 @@ class Serving:
         self._own = own
         self._endpoint: Endpoint | None = None
         self._tasks: set[asyncio.Task[Builtin]] = set()
+        self._of_people = 0
 
     def open(self, endpoint: Endpoint) -> None:
         """Serve from now on."""
@@ -32,10 +35,18 @@ class Serving:
         """Execute a call. Raises what it raises, `Timeout` at its expiry (it goes on), `ConnectionLost` at our end."""
         if self._endpoint is None:
             raise ConnectionLost(f"{self._own} serves no calls")
-        if len(self._tasks) >= MAX_IN_FLIGHT:
-            raise Busy(f"{self._own} has {MAX_IN_FLIGHT} calls under way; try again in a moment")
+        is_persons = not call.caller.role.includes(Role.MODULE)
+        if len(self._tasks) >= MAX_IN_FLIGHT or (is_persons and self._of_people >= MAX_OF_PEOPLE):
+            raise Busy(f"{self._own} has too many calls under way; try again in a moment")
+        self._of_people += is_persons
+        try:
+            return await self._result(self._endpoint, call)
+        finally:
+            self._of_people -= is_persons
+
+    async def _result(self, endpoint: Endpoint, call: Call) -> Builtin:
         left = None if call.expires is None else call.expires - clock.real_time()
-        work: Any = self._endpoint.handle_call(call)
+        work: Any = endpoint.handle_call(call)
         name = f"{self._own}.{call.method}"
         task = asyncio.get_running_loop().create_task(work, name=name, context=contextvars.Context())
         self._tasks.add(task)
