@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-ALL = ("gateway", "images", "leanness", "local_bus", "virtual_night")
+ALL = ("gateway", "http_bus", "images", "leanness", "local_bus", "virtual_night")
 
 
 def main() -> None:
