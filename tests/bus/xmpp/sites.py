@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from bus.harness import until
 from bus.xmpp_harness import XmppHarness
 from pytel.base.threads import in_thread
+from pytel.bus.contract import Role
 from pytel.servers import XmppServer
 from xmpp_kit import Kind, started_server
 
@@ -26,10 +26,9 @@ class OwnSite(XmppHarness):
         assert self._server is not None
         return self._server
 
-    async def all_up(self, within: float = 30.0) -> None:
-        """Wait until every connection is back and all know each other."""
-        await until(lambda: all(bus.is_up for bus in self.opened if bus.wants_link), within)
-        await self.settled()
+    def allow(self, name: str, role: Role = Role.MODULE) -> None:
+        """Let in an account that another process uses."""
+        self.access.allow(f"{name}@{self.host.domain}", role, False)
 
     async def go_down(self, how: str) -> None:
         """End the server by SIGTERM or SIGKILL."""

@@ -69,7 +69,7 @@ class Inbox:
         self._listeners.append(listener)
         for publication in list(self._states.values()):
             if topic is None or publication.topic == topic:
-                receiver(publication)
+                self._hand(receiver, publication)
         if is_new:
             self._changed()
         return listener
@@ -211,7 +211,14 @@ class Inbox:
         is_state = publication.topic.kind == "state"
         for listener in list(self._listeners):
             if listener.topic in (None, publication.topic) and (is_state or sent.sent >= listener.since):
-                listener.receiver(publication)
+                self._hand(listener.receiver, publication)
+
+    def _hand(self, receiver: Receiver, publication: Publication) -> None:
+        """One receiver with a fault must not keep anything from the others."""
+        try:
+            receiver(publication)
+        except Exception:  # noqa: BLE001 - whatever it is, it is in the log
+            self._log.exception("a receiver of %s failed", publication.topic)
 
     def _complain(self, publisher: Address, message: str) -> None:
         if publisher not in self._told:

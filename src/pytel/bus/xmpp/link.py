@@ -287,7 +287,10 @@ class Link:
                 if not waiting.answer.done():
                     waiting.answer.set_result(stanza)
             return
-        self._inbound(stanza)
+        try:
+            self._inbound(stanza)
+        except Exception as error:  # noqa: BLE001 - one stanza must not end the stream, whatever it does to our code
+            self._log.error("a stanza of %s was dropped: %r", stanza.get("from", "the server"), error)
 
     def _time_out(self, identity: str, timeout: float) -> None:
         waiting = self._waiting.get(identity)
