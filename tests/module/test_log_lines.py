@@ -67,3 +67,14 @@ def test_a_burst_passes_and_a_flood_does_not(monkeypatch: pytest.MonkeyPatch) ->
     assert budget.settle() == 3  # the note that tells of it has not passed either
     assert budget.settle() == 0
     assert budget.take()
+
+
+def test_what_every_process_may_tell_has_the_name_of_the_process() -> None:
+    records = read(
+        [written(name, logging.INFO, "stands still") for name in ("pytel.watchdog", "slixmpp", "pytel.lens")]
+    )
+    assert [record.getMessage() for record in records] == [
+        "camera: stands still",
+        "camera: stands still",
+        "stands still",
+    ]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import faulthandler
+import importlib
 import logging
 import subprocess
 import sys
@@ -32,6 +33,8 @@ from pytel.module.stderr_log import StderrLog, log_to_stderr
 from pytel.module.watchdog import watched
 
 BusMaker = Callable[[SiteFile, Address], Bus]
+_ROOMS = {"xmpp": "pytel.bus.xmpp.connection", "http": "pytel.bus.http.connection"}
+"""What a connection needs, by the kind of bus."""
 _STALL = 2.0
 _PLAN_WITHIN = 120.0
 _SERVER_WITHIN = 5.0
@@ -67,6 +70,8 @@ def _run(site_file: Path | None, directory: Path, modules: Sequence[str], log: S
     data = path.read_bytes() if site_file is None else _fresh_plan(site_file, path)
     plan = parse_plan(data, path)
     site = loaded(plan)
+    if site.bus in _ROOMS:
+        importlib.import_module(_ROOMS[site.bus])  # here it holds up nobody
     supervised = site_file is None
     if supervised:
         log.fall_back_to(site.info.state_dir / "log" / "pytel.log")

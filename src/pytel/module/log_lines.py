@@ -17,6 +17,8 @@ from pytel.base import clock
 _PRIORITIES = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6), (0, 7))
 _HEAD = re.compile(r"<\d>(?P<time>\S+) (?P<level>[A-Z]+) (?P<name>[\w.@-]+): (?P<text>.*)")
 _MORE = re.compile(r"<\d>\t(?P<text>.*)")
+_NAMELESS = frozenset({"pytel.watchdog", "pytel.process", "pytel.site", "pytel.log"})
+"""Loggers that every process has: what they tell needs the name of the process."""
 _LONGEST = 16_384
 _MOST_LINES = 500
 
@@ -73,7 +75,7 @@ class LineReader:
     """Makes log records out of the bytes that a process writes to stderr, whoever writes them there."""
 
     def __init__(self, process: str, emit: Callable[[logging.LogRecord], None]) -> None:
-        self._plain = f"pytel.{process}"
+        self._process = process
         self._emit = emit
         self._rest = b""
         self._head: dict[str, str] | None = None
@@ -125,9 +127,12 @@ class LineReader:
         text = "\n".join(self._lines)
         if self._head is not None:
             level = logging.getLevelNamesMapping().get(self._head["level"], logging.WARNING)
-            record = logging.LogRecord(self._head["name"], level, "", 0, text, None, None)
+            name = self._head["name"]
+            if name in _NAMELESS or not name.startswith("pytel."):
+                text = f"{self._process}: {text}"
+            record = logging.LogRecord(name, level, "", 0, text, None, None)
             record.site_time = self._head["time"]
             yield record
         elif text.strip():
             level = logging.ERROR if "Traceback (most" in text or "Fatal Python error" in text else logging.WARNING
-            yield logging.LogRecord(self._plain, level, "", 0, text, None, None)
+            yield logging.LogRecord(f"pytel.{self._process}", level, "", 0, text, None, None)
