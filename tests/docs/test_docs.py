@@ -167,6 +167,8 @@ def test_no_block_is_left_out() -> None:
         ("first-night.md", ""): 1,
         ("first-night.md", "console"): 4,
         ("http-bus.md", "yaml"): 2,
+        ("http.md", "console"): 6,
+        ("http.md", "yaml"): 3,
         ("night-json.md", "python"): 1,
         ("running-a-site.md", "console"): 1,
         ("running-a-site.md", "ini"): 1,

@@ -117,7 +117,7 @@ async def test_an_account_that_is_removed_is_out_at_once_with_all_it_had(house: 
         bearer = {"Authorization": f"Bearer {token}"}
         async with by_session.post("/session", json=LOG_IN):
             pass
-        await until_status(200, by_token, **bearer)
+        assert await status(by_token, **bearer) == 200
         async with by_session.ws_connect("/ws") as socket:
             await in_thread(accounts.remove_account, house.accounts, "anna")
             await until_status(401, by_token, **bearer)
@@ -128,12 +128,21 @@ async def test_an_account_that_is_removed_is_out_at_once_with_all_it_had(house: 
         assert await status(by_session) == 401
 
 
+async def test_somebody_new_may_come_in_at_once(house: House) -> None:
+    await in_thread(accounts.add_account, house.accounts, "nina", Role.VIEWER, "brand new one")
+    async with house.client(None) as client:
+        assert await status(client, Authorization=basic("nina", "brand new one")) == 200
+        await in_thread(accounts.set_password, house.accounts, "nina", "and another one")
+        assert await status(client, Authorization=basic("nina", "and another one")) == 200
+        assert await status(client, Authorization=basic("nina", "brand new one")) == 401
+
+
 async def test_tokens_have_names_expire_and_are_revoked(house: House) -> None:
     path = house.accounts
     good = await in_thread(accounts.add_token, path, "olga", "good", 1.0)
     old = await in_thread(accounts.add_token, path, "olga", "old", -1.0)
     async with house.client(None) as client:
-        await until_status(200, client, Authorization=f"Bearer {good}")
+        assert await status(client, Authorization=f"Bearer {good}") == 200
         assert await status(client, Authorization=f"Bearer {old}") == 401
         async with client.get("/session", headers={"Authorization": f"bearer {good}"}) as response:
             told = await response.json()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import math
 from collections.abc import Callable
 from typing import NamedTuple
@@ -11,6 +12,7 @@ from typing import NamedTuple
 import msgspec
 
 from pytel.base.errors import Busy, PytelError
+from pytel.base.threads import in_thread
 from pytel.bus.contract import Role
 from pytel.bus.passwords import Hashing, PasswordChecker, Remembered
 from pytel.bus.people import LONGEST_PASSWORD, AccountsFile
@@ -61,7 +63,7 @@ class Doorkeeper:
             if scheme.lower() == "basic":
                 return await self._basic(value, address)
             if scheme.lower() == "bearer":
-                return self._bearer(value.strip(), address)
+                return await self._bearer(value.strip(), address)
         elif shown.session is not None and (session := self.sessions.find(shown.session)) is not None:
             if self._goes_on(session):
                 return self._by_session(session)
@@ -85,8 +87,11 @@ class Doorkeeper:
         account = self._accounts.accounts.get(name)
         return (account.role, account.password) == (role, stamp) if account is not None else not stamp
 
-    def _bearer(self, token: str, address: str) -> Person:
+    async def _bearer(self, token: str, address: str) -> Person:
         holder = self._accounts.holder(token)
+        if holder is None:
+            await self._look_again()
+            holder = self._accounts.holder(token)
         if holder is None:
             self._refuse_too_many(address, None)
             self._by_address.charge(network(address))
@@ -116,6 +121,9 @@ class Doorkeeper:
             return (role if account is None else account.role), stamp
         self._refuse_too_many(address, name)
         self._charge(address, name)  # before it is checked: many at once are no way around the limit
+        await self._look_again()
+        account = self._accounts.accounts.get(name)
+        stamp = account.password if account is not None else ""
         role = await self._ask(name, password)
         if role is None:
             self.failed(name, address)
@@ -123,6 +131,11 @@ class Doorkeeper:
         self._give_back(address, name)
         self._remembered.put(name, password, stamp, role)
         return role, stamp
+
+    async def _look_again(self) -> None:
+        """See what the command line has changed just now; a damaged file is not the caller's trouble."""
+        with contextlib.suppress(PytelError):
+            await in_thread(self._accounts.refresh)
 
     async def _ask(self, name: str, password: str) -> Role | None:
         account = self._accounts.accounts.get(name)
