@@ -7,7 +7,7 @@ import hashlib
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytel.base.digests import announced_sha256, digest_fields, sha256_of_file
@@ -15,6 +15,7 @@ from pytel.base.errors import InvalidParams
 
 
 @given(st.binary(max_size=100))
+@settings(deadline=None)
 def test_what_is_written_is_read(content: bytes) -> None:
     sha256 = hashlib.sha256(content).hexdigest()
     fields = digest_fields(sha256)
@@ -44,6 +45,7 @@ def test_nonsense_and_contradictions_are_refused() -> None:
 
 
 @given(st.text(max_size=200))
+@settings(deadline=None)
 def test_any_text_is_read_or_refused(text: str) -> None:
     for name in ("digest", "content-digest", "repr-digest"):
         try:

@@ -102,6 +102,7 @@ def test_a_card_of_astropy_is_read_as_astropy_reads_it(value: Any, comment: str)
 
 
 @given(st.binary(max_size=400))
+@settings(deadline=None)
 def test_any_bytes_are_cards_of_some_kind(header: bytes) -> None:
     for card in parse_card_images(header):
         assert isinstance(card.keyword, str)

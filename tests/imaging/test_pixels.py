@@ -34,6 +34,7 @@ def frame_of(pixels: Any) -> Frame:
 
 
 @given(arrays.arrays(U16, SHAPES))
+@settings(deadline=None)
 def test_what_is_encoded_is_decoded(values: Any) -> None:
     rows, columns = values.shape
     planes = encode(values)
@@ -60,6 +61,7 @@ def test_compression_is_undone_by_the_standard_libraries(coding: str) -> None:
 
 
 @given(pixels=arrays.arrays(U16, SHAPES), factor=st.sampled_from([1, 2, 4]), data=st.data())
+@settings(deadline=None)
 def test_a_bin_is_the_mean_of_its_pixels(pixels: Any, factor: int, data: st.DataObject) -> None:
     rows, columns = pixels.shape
     if min(rows, columns) < factor:
@@ -77,6 +79,7 @@ def test_a_bin_is_the_mean_of_its_pixels(pixels: Any, factor: int, data: st.Data
 
 
 @given(st.integers(-3, 20), st.integers(-3, 20), st.integers(-3, 20), st.integers(-3, 20))
+@settings(deadline=None)
 def test_only_what_lies_within_the_image_is_given(x: int, y: int, width: int, height: int) -> None:
     pixels = np.zeros((10, 12), np.uint16)
     inside = x >= 0 and y >= 0 and width >= 1 and height >= 1 and x + width <= 12 and y + height <= 10
@@ -99,6 +102,7 @@ NUMBERS = arrays.arrays(
 
 
 @given(NUMBERS)
+@settings(deadline=None)
 def test_scaled_values_come_back_within_half_a_step(values: Any) -> None:
     pixels = to_uint16(values)
     known = np.isfinite(values)
@@ -111,6 +115,7 @@ def test_scaled_values_come_back_within_half_a_step(values: Any) -> None:
 
 
 @given(arrays.arrays(np.int32, SHAPES, elements=st.integers(-(2**31), 2**31 - 1)))
+@settings(deadline=None)
 def test_whole_numbers_that_fit_stay_exact(values: Any) -> None:
     pixels = to_uint16(values)
     if int(values.max()) - int(values.min()) <= BLANK:
@@ -159,7 +164,7 @@ def test_odd_shapes_have_a_preview(tmp_path: Path, shape: tuple[int, int]) -> No
 
 
 @given(values=NUMBERS, stretch=st.sampled_from(list(Stretch)))
-@settings(suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_any_values_can_be_shown(values: Any, stretch: Stretch) -> None:
     black, white = display_limits(values)
     assert white > black
@@ -167,6 +172,7 @@ def test_any_values_can_be_shown(values: Any, stretch: Stretch) -> None:
 
 
 @given(arrays.arrays(U16, SHAPES), st.sampled_from(list(Stretch)))
+@settings(deadline=None)
 def test_brighter_pixels_are_shown_no_darker(values: Any, stretch: Stretch) -> None:
     order = np.argsort(values.reshape(-1), kind="stable")
     shown = stretched(values, stretch).reshape(-1)[order]

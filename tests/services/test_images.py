@@ -279,11 +279,11 @@ async def test_a_store_without_http_cannot_be_reached_from_elsewhere(
 
 
 async def test_a_store_that_never_answers_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pytel.services.images_http._SILENCE", 0.2)
-    monkeypatch.setattr("pytel.services.patience.PATIENCE", 1.0)
-    monkeypatch.setattr("pytel.services.patience.patient", lambda seconds, real=0.0: min(seconds, 0.1))
     async with scene_of(tmp_path) as scene:
         ref = await scene.consumer.images.put(write)
+        monkeypatch.setattr("pytel.services.images_http._SILENCE", 0.2)
+        monkeypatch.setattr("pytel.services.patience.PATIENCE", 1.0)
+        monkeypatch.setattr("pytel.services.patience.patient", lambda seconds, real=0.0: min(seconds, 0.1))
         async with scene.line(lambda chunk, before: b""):
             with pytest.raises(Timeout, match="said nothing"):
                 await scene.consumer.images.get(ref)

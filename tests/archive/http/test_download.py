@@ -8,6 +8,7 @@ import pytest
 
 from image_store_kit import Served, frame_bytes, sha256
 from pytel.base.digests import announced_sha256
+from pytel.base.threads import in_thread
 
 CONTENT = frame_bytes()
 
@@ -27,7 +28,7 @@ async def test_the_whole_image(served: Served) -> None:
 
 
 async def test_large_images_come_whole(served: Served) -> None:
-    content = frame_bytes(shape=(1500, 1500))
+    content = await in_thread(frame_bytes, shape=(1500, 1500))
     image = await served.put_image(content)
     assert (await served.ask("GET", f"/images/{image}")).body == content
 
@@ -87,7 +88,7 @@ async def test_who_has_no_token_gets_nothing(served: Served) -> None:
 
 
 async def test_an_image_that_was_evicted_while_it_is_read_comes_whole(served: Served) -> None:
-    content = frame_bytes(shape=(4000, 1000))
+    content = await in_thread(frame_bytes, shape=(4000, 1000))
     image = await served.put_image(content)
     stored = served.files.get(image)
     answer = await served.ask("GET", f"/images/{image}")

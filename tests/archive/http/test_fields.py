@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytel.archive.http.fields import (
@@ -47,6 +47,7 @@ def test_ranges_beyond_the_end_and_several_are_refused(field: str) -> None:
 
 
 @given(st.text(max_size=60), st.integers(1, 100))
+@settings(deadline=None)
 def test_any_text_is_a_range_within_the_image_or_none(text: str, size: int) -> None:
     for field in (text, f"bytes={text}"):
         try:
@@ -84,6 +85,7 @@ def test_codings(field: str | None, expected: str) -> None:
 
 
 @given(st.text(max_size=100))
+@settings(deadline=None)
 def test_any_text_names_a_coding_we_have(text: str) -> None:
     assert choose_coding(text, ("zstd", "gzip")) in ("zstd", "gzip", "identity")
     assert matches_any(text, '"a"') in (True, False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from pathlib import Path
 from urllib.parse import quote
 
@@ -11,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from image_store_kit import Served, frame_bytes, serving, until
+from pytel.base.threads import in_thread
 
 CONTENT = frame_bytes()
 INSIDE = (b"Traceback", b"site-packages", b".py", b"/tmp/", b"Error:")
@@ -144,3 +146,22 @@ def test_no_request_is_answered_with_a_fault(
             assert (still.status, still.body) == (206, CONTENT[:6])
 
     asyncio.run(main())
+
+
+async def test_a_client_that_does_not_read_is_cut_off(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pytel.archive.http.download.STALLED_AFTER", 0.3)
+    content = await in_thread(bytes, 2**25)
+    image = await served.put_image(content)
+    reader, writer = await asyncio.open_connection(served.host, served.port, limit=2**10)
+    lines = f"GET /images/{image} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {served.server.token}\r\n\r\n"
+    writer.write(lines.encode())
+    await until(lambda: reader._buffer)  # type: ignore[attr-defined]
+    listener = served.server._listener
+    assert listener is not None
+    await until(lambda: not listener._state.connections)
+    came = 0
+    with contextlib.suppress(ConnectionError):
+        while chunk := await reader.read(2**20):
+            came += len(chunk)
+    assert 0 < came < len(content)
+    writer.close()
