@@ -79,8 +79,8 @@ class Odd(Module):
         elif order == "hang":
             file.unlink()
             time.sleep(1000)
-        elif order == "wait":
-            await asyncio.sleep(1000)
+        elif order == "linger":
+            await asyncio.sleep(1.0)
         elif order == "print":
             file.unlink()
             print("printed by hand")

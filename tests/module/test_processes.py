@@ -188,6 +188,18 @@ async def test_one_in_a_shared_process_that_does_not_stop_is_put_out_of_it(site:
         assert entry(supervisor, "filters").status is None
 
 
+async def test_a_start_waits_for_the_stop_before_it(site: Site) -> None:
+    site.order("camera", "stop", "linger")
+    async with site.running("camera") as supervisor:
+        stopping = asyncio.create_task(supervisor.stop_module("camera"))
+        await until(lambda: entry(supervisor, "camera").status == "closing")
+        await supervisor.start_module("camera")
+        assert stopping.done()
+        assert entry(supervisor, "camera").status == "ready"
+        assert entry(supervisor, "camera").restarts == 0
+        assert len(set(site.pids_of("camera"))) == 2
+
+
 # logs
 
 

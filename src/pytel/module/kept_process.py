@@ -67,6 +67,7 @@ class KeptProcess:
         self._is_heard = self._is_outdated = self._closes = False
         self._news, self._wake = asyncio.Event(), asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._turn = asyncio.Lock()
 
     @property
     def pid(self) -> int | None:
@@ -81,14 +82,15 @@ class KeptProcess:
 
     async def start(self, address: str) -> None:
         """Have a module started. Raises what its start raises, `ProcessDied`, `Timeout`."""
-        report = self.reports.get(address)
-        if report is not None and report.failure is not None:
-            self._set_wanted([known for known in self.wanted if known != address])
-        if address not in self.wanted:
-            self._set_wanted([*self.wanted, address])
-        self.trouble = None
-        self._keep_running()
-        self._wake.set()
+        async with self._turn:
+            report = self.reports.get(address)
+            if report is not None and report.failure is not None:
+                self._set_wanted([known for known in self.wanted if known != address])
+            if address not in self.wanted:
+                self._set_wanted([*self.wanted, address])
+            self.trouble = None
+            self._keep_running()
+            self._wake.set()
         if not await self._until(lambda: self._outcome(address) is not None, self._patience.start):
             raise Timeout(f"{address} has not started within {self._patience.start:.0f} s; it is still tried")
         if isinstance(error := self._outcome(address), PytelError):
@@ -105,6 +107,10 @@ class KeptProcess:
 
     async def stop(self, address: str) -> None:
         """Have a module stopped in good order; with its last module the process ends."""
+        async with self._turn:
+            await self._stop(address)
+
+    async def _stop(self, address: str) -> None:
         if address not in self.wanted:
             self.trouble = None
             self._tell()
@@ -175,6 +181,7 @@ class KeptProcess:
             _log.error("%s; it is started again in %.1f s", self.trouble, pause)
             await self._pause(pause)
             self.restarts += bool(self.wanted)
+        self.reports = {}
         self._tell()
 
     async def _pause(self, seconds: float) -> None:

@@ -110,7 +110,7 @@ class ProcessSupervisor(Supervisor):
         address, process = str(spec.address), self._of[spec.address]
         report = process.reports.get(address)
         trouble = process.trouble.message if process.trouble is not None else None
-        if address not in process.wanted:
+        if address not in process.wanted and report is None:
             return msgspec.structs.replace(plain_entry(spec), error=trouble, restarts=process.restarts)
         failure = str(report.failure["message"]) if report is not None and report.failure is not None else None
         status = report.status if report is not None else None
