@@ -66,6 +66,11 @@ class Lamp(Interface, state=LampState, events=(Blinked,)):
         """Take a while."""
         raise NotImplementedError
 
+    @rpc(control=True)
+    async def dim(self) -> None:
+        """Ask for the control."""
+        raise NotImplementedError
+
     @rpc(role=Role.VIEWER)
     async def say(self, text: str) -> str:
         """Hand a text back."""
@@ -95,6 +100,9 @@ class LampModule(Module, Lamp):
         """Wait."""
         await asyncio.sleep(seconds)
         return 100
+
+    async def dim(self) -> None:
+        """Do nothing."""
 
     async def say(self, text: str) -> str:
         """Hand it back."""

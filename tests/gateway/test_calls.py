@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
 from gateway.kit import House, LampState, rpc_call
+from gateway.kit import house as open_house
+from pytel.base import clock
 from pytel.base.errors import InvalidRequest, LimitExceeded, MethodNotFound, ModuleNotFound, NotAllowed, ParseError
+from pytel.bus.address import Address
+from pytel.bus.contract import Builtin, Call, Caller, CallOptions, Card, Origin, Role
 
 
 async def test_a_call_is_made_in_the_name_and_with_the_role_of_the_person(house: House) -> None:
@@ -134,3 +140,73 @@ async def test_only_json_is_taken(house: House) -> None:
         for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"):
             async with client.post("/rpc", data=b"{}", headers={"Content-Type": kind}) as response:
                 assert response.status == 415
+
+
+class Spy:
+    """Writes down what reaches it."""
+
+    def __init__(self) -> None:
+        self.calls: list[Call] = []
+
+    async def handle_call(self, call: Call) -> Builtin:
+        """Keep it."""
+        self.calls.append(call)
+        return {"seen": call.params}
+
+
+async def test_a_module_cannot_tell_a_call_that_came_this_way_but_for_who_calls(house: House) -> None:
+    spy, spied = Spy(), house.supervisor.hub.bus(Address("spy"))
+    await spied.open(spy, Card(interfaces=(), boot="b"))
+    direct = house.supervisor.hub.bus(Address("direct"))
+    await direct.open(Spy(), Card(interfaces=(), boot="b"))
+    params = {"text": "Grüße", "numbers": [1, 2.5, None, True], "inner": {"a": []}}
+    result = await direct.call(Address("spy"), "act", params, CallOptions(boot="b"))
+    async with house.client("olga") as client:
+        told = await _raw(client, "spy.act", params, {"boot": "b"})
+    assert told["result"] == result
+    plain, proxied = (call for call in spy.calls if call.method == "act")
+    assert proxied.caller == Caller("gateway", Role.MODULE, is_proxy=True)
+    assert proxied.origin == Origin("gateway/olga", Role.OPERATOR)
+    for name in ("method", "params", "call_id", "boot"):
+        assert getattr(proxied, name) == getattr(plain, name), name
+    assert proxied.expires is not None
+    await direct.close()
+    await spied.close()
+
+
+async def _raw(client: aiohttp.ClientSession, method: str, params: Any, meta: dict[str, Any]) -> Any:
+    request = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params, "pytel": meta}
+    async with client.post("/rpc", json=request) as response:
+        return await response.json()
+
+
+async def test_a_late_call_is_not_executed_a_repeated_one_once_and_nobody_borrows_a_name(house: House) -> None:
+    async with house.client("anna") as anna, house.client("olga") as olga:
+        late = await _raw(anna, "lamp.set_level", [50], {"expires": clock.real_time() - 1})
+        assert late["error"]["data"]["name"] == "Expired"
+        assert house.gateway.door.states() == [
+            state for state in house.gateway.door.states() if state.topic.name != "Lamp"
+        ]
+        meta = {"call_id": "once", "expires": clock.real_time() + 60}
+        jobs = [(await _raw(client, "lamp.warm_up", [0.5], meta)) for client in (anna, anna, olga)]
+        assert jobs[0]["result"]["job"] == jobs[1]["result"]["job"]
+        assert jobs[2]["error"]["data"]["name"] == "Busy"
+        assert jobs[2]["error"]["data"]["by"] == "gateway/anna"
+        lie = await _raw(anna, "lamp.who_asks", [], {"origin": {"name": "root", "role": "admin"}})
+        assert lie["result"] == "gateway/anna observer"
+        wrong = await _raw(anna, "lamp.who_asks", [], {"expires": "soon"})
+        assert wrong["error"]["code"] == InvalidRequest.code
+
+
+async def test_the_control_of_a_group_is_held_by_a_person(tmp_path: Path) -> None:
+    async with (
+        open_house(tmp_path, modules="  control: {type: lease-control}\n") as house,
+        house.client("anna") as anna,
+        house.client("olga") as olga,
+    ):
+        assert (await rpc_call(anna, "control.take"))["result"]["holder"] == "gateway/anna"
+        held = (await rpc_call(olga, "lamp.dim"))["error"]
+        assert (held["data"]["name"], held["data"]["holder"]) == ("ControlHeld", "gateway/anna")
+        assert "result" in await rpc_call(anna, "lamp.dim")
+        assert (await rpc_call(olga, "control.take_over"))["result"]["holder"] == "gateway/olga"
+        assert "error" in await rpc_call(anna, "lamp.dim")

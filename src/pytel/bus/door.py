@@ -14,11 +14,23 @@ from typing import Any
 import msgspec
 
 from pytel.base import clock
-from pytel.base.errors import InvalidRequest, MethodNotFound, NotAllowed, PytelError, wrap
+from pytel.base.errors import Expired, InvalidRequest, MethodNotFound, NotAllowed, PytelError, wrap
 from pytel.base.units import Seconds
-from pytel.bus import jsonrpc
+from pytel.bus import envelope, jsonrpc
 from pytel.bus.address import Address
-from pytel.bus.contract import Builtin, Bus, CallOptions, Card, Origin, Peer, Publication, Subscription, Topic
+from pytel.bus.contract import (
+    Builtin,
+    Bus,
+    Call,
+    Caller,
+    CallOptions,
+    Card,
+    Origin,
+    Peer,
+    Publication,
+    Subscription,
+    Topic,
+)
 from pytel.bus.publications import iso_time, told
 
 NOBODY = Card(interfaces=(), boot="-")
@@ -109,25 +121,36 @@ class Visitor:
 
     async def _one(self, message: Builtin) -> Builtin:
         try:
-            request = jsonrpc.request_of(message)
+            call = envelope.call_of_request(message, Caller(self.origin.name, self.origin.role))
         except InvalidRequest as error:
             return jsonrpc.failure(jsonrpc.id_of(message), error)
         try:
-            answer = jsonrpc.result(request.id, await self._execute(request))
+            answer = jsonrpc.result(jsonrpc.id_of(message), await self._execute(call))
         except Exception as error:  # noqa: BLE001 - whatever it is, the visitor is told
-            answer = jsonrpc.failure(request.id, wrap(error))
-        return answer if request.has_id else None
+            answer = jsonrpc.failure(jsonrpc.id_of(message), wrap(error))
+        return answer if "id" in message else None
 
-    async def _execute(self, request: jsonrpc.Request) -> Builtin:
-        if request.method in self._own:
-            return await self._own[request.method](request.params if isinstance(request.params, dict) else {})
-        target, method = split_method(request.method)
-        return await self.call(target, method, request.params)
+    async def _execute(self, call: Call) -> Builtin:
+        if call.method in self._own:
+            return await self._own[call.method](call.params if isinstance(call.params, dict) else {})
+        target, method = split_method(call.method)
+        return await self.call(target, msgspec.structs.replace(call, method=method))
 
-    async def call(self, target: Address, method: str, params: Mapping[str, Any] | list[Any]) -> Builtin:
-        """Call a module in the visitor's name. Raises what the module raises."""
-        options = CallOptions(timeout=answer_time(method, params), origin=self.origin)
-        return await self.door.bus.call(target, method, params, options)
+    async def call(self, target: Address, call: Call) -> Builtin:
+        """Call a module in the visitor's name, whatever name the request gives. Raises what the module raises."""
+        return await self.door.bus.call(target, call.method, call.params, self._options(call))
+
+    def _options(self, call: Call) -> CallOptions:
+        """How a request is sent on. Raises `Expired` for one that has been on its way for too long."""
+        timeout = answer_time(call.method, call.params)
+        if call.expires is not None:
+            left = call.expires - clock.real_time()
+            if left <= 0:
+                raise Expired(f"{call.method} came after its expiry and was not executed")
+            timeout = min(timeout, left)
+        # A call id belongs to its sender, and all who come by this door have one address.
+        call_id = f"{self.origin.name}/{call.call_id}" if call.call_id is not None else None
+        return CallOptions(timeout=timeout, origin=self.origin, call_id=call_id, boot=call.boot)
 
     async def _discover(self, params: Mapping[str, Any]) -> Builtin:
         return await self.door.discover(self.origin)

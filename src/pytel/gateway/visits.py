@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any
 
 from pytel.base import clock
 from pytel.base.errors import PytelError, wrap
 from pytel.bus.address import Address
-from pytel.bus.contract import Builtin, CallOptions, Origin, Role
+from pytel.bus.contract import Builtin, Call, CallOptions, Origin, Role
 from pytel.bus.door import Door, Own, Visitor
 from pytel.gateway.audit import AuditLog, without_secrets
 from pytel.gateway.doorkeeper import Person
@@ -76,34 +75,32 @@ class PersonVisitor(Visitor):
         """Where the person is, and as whom."""
         return {**super().info(), "name": self.person.name, "way": self.person.way}
 
-    async def call(self, target: Address, method: str, params: Mapping[str, Any] | list[Any]) -> Builtin:
+    async def call(self, target: Address, call: Call) -> Builtin:
         """Call a module in the person's name. Raises what the module raises."""
-        begun = clock.real_time()
+        begun, method = clock.real_time(), call.method
         try:
-            result = await super().call(target, method, params)
+            result = await super().call(target, call)
         except asyncio.CancelledError:
             if not self._looks.known(target, method):
-                self._record(target, method, params, begun, "unanswered")
+                self._record(target, call, begun, "unanswered")
             raise
         except Exception as error:
             if not await self._looks.ask(target, method):
-                self._record(target, method, params, begun, wrap(error).name)
+                self._record(target, call, begun, wrap(error).name)
             raise
         if not await self._looks.ask(target, method):
-            self._record(target, method, params, begun, "done", _job_in(result))
+            self._record(target, call, begun, "done", _job_in(result))
         return result
 
-    def _record(
-        self, target: Address, method: str, params: Builtin, begun: float, outcome: str, job: str | None = None
-    ) -> None:
+    def _record(self, target: Address, call: Call, begun: float, outcome: str, job: str | None = None) -> None:
         self._audit.note(
             "call",
             origin=self.origin.name,
             role=self.origin.role.value,
             way=self.person.way,
             address=self._address,
-            method=f"{target}.{method}",
-            params=without_secrets(params),
+            method=f"{target}.{call.method}",
+            params=without_secrets(call.params),
             outcome=outcome,
             seconds=round(clock.real_time() - begun, 3),
             **({"job": job} if job else {}),
