@@ -61,7 +61,7 @@ class Told:
     async def more_results(self, count: int) -> None:
         """Wait until so many more calls have been answered."""
         before = self.tally()["result"]
-        await until(lambda: self.tally()["result"] > before + count, within=20)
+        await until(lambda: self.tally()["result"] > before + count, within=60)
 
     async def keep_calling(self, bus: Bus, target: str, pace: float) -> None:
         """Start a call every `pace` seconds, with deadlines of all lengths, until cancelled; then await them all."""

@@ -10,7 +10,7 @@ from xml.etree.ElementTree import Element
 
 import msgspec
 
-from pytel.base.errors import InvalidRequest, PytelError
+from pytel.base.errors import ConnectionLost, InvalidRequest, PytelError
 from pytel.bus.address import Address
 from pytel.bus.contract import Publication, Receiver, Topic
 from pytel.bus.xmpp.item import Sent, decode_item, items_of
@@ -19,6 +19,8 @@ from pytel.bus.xmpp.neighbours import ALL_EVENTS, ALL_STATES, Neighbour, Wants, 
 
 MAX_HELD = 500
 MAX_GAP = 200
+RETRIES = 3
+"""How often a node is asked again, a second later each, for what it does not have yet."""
 Fetch = Callable[[Address, Topic, int], Awaitable[list[Element]]]
 """Gets the last items of a module's node; raises `PytelError`."""
 
@@ -181,16 +183,8 @@ class Inbox:
 
     async def _mend(self, track: _Track, after_gap: Publication) -> None:
         """Fetch what was missed; what cannot be had is told as lost."""
-        missing = after_gap.seq - (track.seq or 0) - 1
         publisher, topic = after_gap.publisher, after_gap.topic
-        found: dict[int, Sent] = {}
-        try:
-            for item in await self._fetch(publisher, topic, min(missing + 5, MAX_GAP)):
-                sent = decode_item(item, publisher, topic)
-                if sent.publication.boot == track.boot:
-                    found[sent.publication.seq] = sent
-        except PytelError as error:
-            self._log.warning("events of %s by %s cannot be fetched: %s", topic.name, publisher, error.message)
+        found = await self._fetched(track.boot, after_gap, range((track.seq or 0) + 1, after_gap.seq))
         waiting, track.waiting = track.waiting or deque(), None
         heard = {sent.publication.seq: sent for sent in waiting}
         last = max(heard)
@@ -205,6 +199,27 @@ class Inbox:
         track.seq = last
         if lost := last - begin - len(told):
             self._log.error("%d events %s of %s are lost", lost, topic.name, publisher)
+
+    async def _fetched(self, boot: str, after_gap: Publication, missing: range) -> dict[int, Sent]:
+        """What the publisher's node has of a gap.
+
+        The gap may lie further back than what came since, and the publisher may still be busy storing it.
+        """
+        publisher, topic = after_gap.publisher, after_gap.topic
+        found: dict[int, Sent] = {}
+        for pause, count in ((0.0, min(len(missing) + 5, MAX_GAP)), (0.0, MAX_GAP), *[(1.0, MAX_GAP)] * RETRIES):
+            await asyncio.sleep(pause)
+            try:
+                items = [decode_item(item, publisher, topic) for item in await self._fetch(publisher, topic, count)]
+            except ConnectionLost:
+                continue  # the link comes back
+            except PytelError as error:
+                self._log.warning("events of %s by %s cannot be fetched: %s", topic.name, publisher, error.message)
+                break
+            found |= {sent.publication.seq: sent for sent in items if sent.publication.boot == boot}
+            if all(seq in found for seq in missing):
+                break
+        return found
 
     def _deliver(self, sent: Sent) -> None:
         publication = sent.publication
