@@ -189,3 +189,6 @@ def test_pixels_are_stored_as_fits_asks_and_come_back(values: Any, more: int) ->
     assert bytes(stored) == (pixels.astype(np.int32) - 32768).astype(">i2").tobytes()
     assert fold(total) == sum32(bytes(stored) + bytes(-len(stored) % 4))
     assert (from_stored(np.frombuffer(stored, ">i2")) == pixels).all()
+    room = np.frombuffer(bytearray(stored), ">i2")
+    assert (from_stored(room, in_place=True) == pixels).all()
+    assert (room.view(np.uint16) == pixels).all()

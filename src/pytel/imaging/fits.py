@@ -171,12 +171,12 @@ def read_header(path: Path) -> dict[str, CardValue]:
 
 
 def parse_fits(
-    content: bytes | bytearray | mmap.mmap, *, checked: bool = False
+    content: bytes | bytearray | mmap.mmap, *, checked: bool = False, spent: bool = False
 ) -> tuple[NDArray[Any], dict[str, CardValue]]:
-    """Read the bytes of a FITS file; see `read_fits`."""
+    """Read the bytes of a FITS file; see `read_fits`. Those that are `spent` may become the pixels."""
     try:
         layout = plain_layout(lambda start, size: bytes(content[start : start + size]), len(content))
-        return _parse(bytes(content)) if layout is None else _parse_plain(content, layout, checked)
+        return _parse(bytes(content)) if layout is None else _parse_plain(content, layout, checked, spent)
     except ImageError:
         raise
     except MemoryError as error:
@@ -186,7 +186,7 @@ def parse_fits(
 
 
 def _parse_plain(
-    content: bytes | bytearray | mmap.mmap, layout: Layout, checked: bool
+    content: bytes | bytearray | mmap.mmap, layout: Layout, checked: bool, spent: bool
 ) -> tuple[NDArray[Any], dict[str, CardValue]]:
     """Read an image in the primary unit without astropy, in one pass over its bytes."""
     import numpy as np
@@ -199,7 +199,7 @@ def _parse_plain(
         raise ImageError(f"it is cut short: {end - len(content)} bytes are missing")
     if not checked and "CHECKSUM" in header and sum32(memoryview(content)[:end]) not in (0, 0xFFFFFFFF):
         raise ImageError("its checksum is wrong: the bytes were changed after it was written")
-    return physical(stored, layout).reshape(rows, columns), header
+    return physical(stored, layout, in_place=spent and stored.flags.writeable).reshape(rows, columns), header
 
 
 def _parse(content: bytes) -> tuple[NDArray[Any], dict[str, CardValue]]:

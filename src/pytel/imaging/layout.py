@@ -81,12 +81,15 @@ def _header_bytes(read: Callable[[int, int], bytes]) -> bytes:
     raise ImageError("its header has no end")
 
 
-def physical(stored: NDArray[Any], layout: Layout) -> NDArray[Any]:
-    """Bring stored values to native byte order and their physical scale (FITS 4.0, 4.4.2.5)."""
+def physical(stored: NDArray[Any], layout: Layout, *, in_place: bool = False) -> NDArray[Any]:
+    """Bring stored values to native byte order and their physical scale (FITS 4.0, 4.4.2.5).
+
+    `in_place` the stored ones need not be kept.
+    """
     import numpy as np
 
     if (layout.form, layout.scale, layout.zero, layout.blank) == (">i2", 1, 32768, None):
-        return from_stored(stored)
+        return from_stored(stored, in_place=in_place)
     native = stored.astype(stored.dtype.newbyteorder("="))
     if (layout.scale, layout.zero) == (1, 0) and (layout.blank is None or layout.form in (">f4", ">f8")):
         return native

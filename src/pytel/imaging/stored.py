@@ -70,12 +70,13 @@ def _lanes(total: int) -> int:
     return (total & 0xFFFFFFFF) + (total >> 32)
 
 
-def from_stored(stored: NDArray[Any]) -> NDArray[np.uint16]:
-    """Pixels in native order of what a file has."""
+def from_stored(stored: NDArray[Any], *, in_place: bool = False) -> NDArray[np.uint16]:
+    """Pixels in native order of what a file has; `in_place` they take the room of what they are made of."""
     import numpy as np
 
-    big_endian, sign = stored.view(np.dtype("=u2")), np.uint16(0x8000)
-    pixels = np.empty(big_endian.size, np.uint16)
+    big_endian: NDArray[np.uint16] = stored.view(np.dtype("=u2"))
+    sign = np.uint16(0x8000)
+    pixels = big_endian if in_place else np.empty(big_endian.size, np.uint16)
     for first in range(0, pixels.size, _PIECE):
         piece = pixels[first : first + _PIECE]
         piece[:] = big_endian[first : first + _PIECE].byteswap()

@@ -79,7 +79,7 @@ class ImageClient:
         directory = await self._shared(store)
         if directory is None:
             content = await self._http(store).content(ref)
-            return Image(*await in_thread(parse_fits, content, checked=True))
+            return Image(*await in_thread(parse_fits, content, checked=True, spent=True))
         path = await in_thread(shared.file_of, directory, ref)
         if self._is_verified(ref):
             return Image(*await in_thread(read_fits, path, checked=True))

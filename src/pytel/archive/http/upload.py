@@ -120,7 +120,7 @@ async def _to_disk(request: Request, part: Path, limits: UploadLimits) -> tuple[
             if writing is not None:
                 await writing
             writing = asyncio.ensure_future(in_thread(_write, file, part, batch, digest))
-            size += len(batch)
+            size += sum(map(len, batch))
         if writing is not None:
             await writing
         await in_thread(_sync, file, part)
@@ -131,27 +131,29 @@ async def _to_disk(request: Request, part: Path, limits: UploadLimits) -> tuple[
     return size, digest.hexdigest()
 
 
-async def _batches(request: Request, limits: UploadLimits) -> AsyncIterator[bytes]:
-    """The body in pieces of 256 KiB or more, each of which must come in time."""
+async def _batches(request: Request, limits: UploadLimits) -> AsyncIterator[list[bytes]]:
+    """The body in batches of 256 KiB or more, each of which must come in time; chunks are not copied together."""
     stream = request.stream()
     total, more = 0, True
     while more:
-        batch = bytearray()
+        batch: list[bytes] = []
+        size = 0
         try:
             async with asyncio.timeout(limits.patience):
-                while len(batch) < _BATCH and more:
+                while size < _BATCH and more:
                     chunk = await anext(stream, None)
                     more = chunk is not None
-                    batch += chunk or b""
+                    batch.append(chunk or b"")
+                    size += len(batch[-1])
         except TimeoutError as error:
             raise Timeout(f"less than 256 KiB came in {limits.patience:g} s: send it again on a better line") from error
         except ClientDisconnect as error:
             raise ChecksumError("the connection ended before the image was whole") from error
-        total += len(batch)
+        total += size
         if total > limits.largest:
             raise TooLarge(f"an image has at most {int(limits.largest)} bytes")
-        if batch:
-            yield bytes(batch)
+        if size:
+            yield batch
 
 
 def _create(part: Path) -> BinaryIO:
@@ -159,12 +161,13 @@ def _create(part: Path) -> BinaryIO:
         return part.open("xb", buffering=0)
 
 
-def _write(file: BinaryIO, part: Path, batch: bytes, digest: hashlib._Hash) -> None:
-    with storage_full_named(part):
-        left = memoryview(batch)
-        while left:
-            left = left[file.write(left) :]
-    digest.update(batch)
+def _write(file: BinaryIO, part: Path, batch: list[bytes], digest: hashlib._Hash) -> None:
+    for chunk in batch:
+        with storage_full_named(part):
+            left = memoryview(chunk)
+            while left:
+                left = left[file.write(left) :]
+        digest.update(chunk)
 
 
 def _sync(file: BinaryIO, part: Path) -> None:
