@@ -51,6 +51,39 @@ async def test_a_pulled_cable_is_noticed_and_calls_then_fail_at_once(
     assert len(endpoint.calls) == 1
 
 
+async def test_hundreds_of_calls_at_once_are_all_answered(http_site: HttpSite) -> None:
+    release = asyncio.Event()
+    count = client.CONNECTIONS * 3
+
+    async def wait(call: Any) -> Any:
+        if len(endpoint.calls) >= client.CONNECTIONS // 2:
+            release.set()
+        await release.wait()
+        return call.params
+
+    endpoint = Endpoint(wait)
+    await http_site.member("callee", endpoint)
+    caller = await http_site.member("caller")
+    calls = [call(caller, "callee", "echo", [number], timeout=60) for number in range(count)]
+    assert await asyncio.gather(*calls) == [[number] for number in range(count)]
+
+
+async def test_a_module_that_the_site_has_got_since_is_known(tmp_path: Path) -> None:
+    port = Port()
+    path = tmp_path / "accounts.json"
+    callee = HttpBus(
+        Address("callee"), accounts=Accounts(path, {"callee": False}), listen=Listen(LOCALHOST, port.number), peers={}
+    )
+    await callee.open(Endpoint(lambda call: call.caller.address), CARD)
+    peers = {Address("callee"): f"http://{LOCALHOST}:{port.number}"}
+    caller = HttpBus(Address("caller"), accounts=Accounts(path, {"caller": False}), listen=None, peers=peers)
+    await caller.open(Endpoint(), CARD)
+    assert await call(caller, "callee", "look") == "caller"
+    await caller.close()
+    await callee.close()
+    port.release()
+
+
 async def test_a_guest_calls_and_hears_and_is_seen_by_nobody(http_site: HttpSite) -> None:
     sender = await http_site.member("sender", Endpoint(lambda call: call.origin.name))
     http_site.accounts.add("cli", member_account(proxy=True))

@@ -23,6 +23,8 @@ SILENCE = 10.0
 """Real seconds without a sign of life after which an event stream counts as broken."""
 KEPT_IDLE = 30.0
 """Real seconds that idle connections are kept: fewer than by the server, lest it closes one that a call goes into."""
+CONNECTIONS = 100
+"""Calls that may be under way from one module to another; more wait for their turn, until they expire."""
 MAX_ANSWER = 16 << 20
 _JSON = "application/json"
 
@@ -39,6 +41,7 @@ def make_session(context: ssl.SSLContext | None) -> aiohttp.ClientSession:
     """Make what holds the connections of one module to all others."""
     connector = aiohttp.TCPConnector(
         limit=0,
+        limit_per_host=CONNECTIONS,
         keepalive_timeout=KEPT_IDLE,
         ssl=context if context else True,
         resolver=aiohttp.ThreadedResolver(),  # the system's own names (/etc/hosts), and no thread that stays

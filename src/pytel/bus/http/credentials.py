@@ -93,9 +93,11 @@ class Doorkeeper:
         caller, good_until = self._known.get(token, (None, 0.0))
         if caller is not None and now < good_until:
             return caller
-        if self._accounts.get(token.partition("~")[0]) is None:
-            await self._refresh()  # a module that the site has got since
-        caller, good_until = self._checked(token, now)
+        try:
+            caller, good_until = self._checked(token, now)
+        except Unauthenticated:
+            await self._refresh()  # perhaps the site has got this module since
+            caller, good_until = self._checked(token, now)
         if len(self._known) > _CACHE:
             self._known.clear()
         self._known[token] = (caller, good_until)
