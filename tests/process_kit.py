@@ -12,6 +12,8 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
+import msgspec
+
 from pytel.bus.local import LocalHub
 from pytel.module.patience import Patience
 from pytel.module.process_supervisor import ProcessSupervisor
@@ -19,7 +21,8 @@ from pytel.module.sitefile import SiteFile, load_site
 from pytel.module.supervisor import ModuleEntry
 
 COMMAND = (sys.executable, str(Path(__file__).parent / "module" / "child_alone.py"))
-QUICK = Patience(first_pause=0.05, longest_pause=0.4, steady=30.0, silence=4.0, start=20.0, dump=2.0, margin=10.0)
+QUICK = Patience(first_pause=0.05, longest_pause=0.4, steady=30.0, silence=20.0, start=30.0, dump=2.0, margin=10.0)
+HASTY = msgspec.structs.replace(QUICK, silence=4.0)
 SITE = """\
 site: {name: here, latitude: -32.38, longitude: 20.81, elevation: 1771 m}
 modules:

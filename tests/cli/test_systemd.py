@@ -136,6 +136,7 @@ class Notified:
         self._socket.close()
 
 
+@pytest.mark.slow
 def test_a_service_tells_systemd_how_it_fares(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     path = site_in(tmp_path, SITE.replace("server: prosody", "server: external"))
     accounts = tmp_path / "state" / "xmpp" / "accounts.json"

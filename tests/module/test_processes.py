@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from process_kit import MINE, QUICK, SITE, Site, entry, is_alive, until
+from process_kit import HASTY, MINE, QUICK, SITE, Site, entry, is_alive, until
 from pytel.base.errors import ConfigError, Conflict, NotFound
 from pytel.module.kept_process import ProcessDied
 
@@ -109,10 +109,11 @@ async def test_one_that_crashes_again_and_again_is_given_time(site: Site, caplog
         assert entry(supervisor, "camera").error is None
 
 
+@pytest.mark.slow
 async def test_one_that_hangs_is_replaced_and_tells_where_it_stood(
     site: Site, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with site.running("camera", "roof") as supervisor:
+    async with site.running("camera", "roof", patience=HASTY) as supervisor:
         before = entry(supervisor, "camera").pid
         site.order("camera", "now", "hang")
         await until(lambda: len(site.pids_of("camera")) == 2 and entry(supervisor, "camera").status == "ready")
@@ -124,8 +125,9 @@ async def test_one_that_hangs_is_replaced_and_tells_where_it_stood(
     assert "in _obey" in told
 
 
+@pytest.mark.slow
 async def test_one_that_cannot_even_be_aborted_is_killed(site: Site) -> None:
-    async with site.running("camera") as supervisor:
+    async with site.running("camera", patience=HASTY) as supervisor:
         pid = entry(supervisor, "camera").pid
         assert pid is not None
         os.kill(pid, signal.SIGSTOP)
@@ -179,6 +181,7 @@ async def test_one_that_does_not_end_is_killed_in_the_end(site: Site, caplog: py
     assert any("roof did not end" in line for line in lines(caplog, "pytel.site"))
 
 
+@pytest.mark.slow
 async def test_one_in_a_shared_process_that_does_not_stop_is_put_out_of_it(site: Site) -> None:
     site.order("filters", "stop", "hang")
     patience = msgspec.structs.replace(QUICK, silence=3.0)
@@ -236,11 +239,11 @@ async def test_a_flood_is_cut_and_counted(site: Site, caplog: pytest.LogCaptureF
 SUPERVISE = """
 import asyncio, sys
 sys.path.insert(0, sys.argv[1])
-from process_kit import Site
+from process_kit import HASTY, Site
 from pathlib import Path
 
 async def main(site):
-    await site.supervisor().start()
+    await site.supervisor(HASTY).start()
     print("started", flush=True)
     await asyncio.sleep(1000)
 
@@ -305,10 +308,11 @@ async def test_a_supervisor_with_another_site_file_replaces_what_runs(orphans: S
             assert f"{module} ends" in site.notes()
 
 
+@pytest.mark.slow
 async def test_one_that_hangs_meanwhile_is_replaced_too(orphans: Site) -> None:
     pid = orphans.pids_of("camera")[-1]
     os.kill(pid, signal.SIGSTOP)
-    async with orphans.running() as supervisor:
+    async with orphans.running(patience=HASTY) as supervisor:
         await until(lambda: entry(supervisor, "camera").status == "ready")
         assert entry(supervisor, "camera").pid != pid
         assert not is_alive(pid)
@@ -320,11 +324,12 @@ async def test_what_was_started_by_hand_goes_on_under_the_next_supervisor(orphan
         assert entry(supervisor, "roof").running
 
 
+@pytest.mark.slow
 async def test_a_supervisor_that_stood_still_takes_nobody_for_dead(site: Site) -> None:
     process = await asyncio.to_thread(start_supervisor, site)
     pid = site.pids_of("camera")[-1]
     process.send_signal(signal.SIGSTOP)
-    await asyncio.sleep(QUICK.silence + 1.0)
+    await asyncio.sleep(HASTY.silence + 1.0)
     process.send_signal(signal.SIGCONT)
     await asyncio.sleep(1.0)
     assert is_alive(pid)
