@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -59,6 +59,10 @@ class Module:
 
     async def on_stop(self) -> None:
         """Leave everything as it should be left."""
+
+    def at_stop(self, close: Callable[[], Awaitable[None]]) -> None:
+        """Have a connection closed when the module has stopped, after `on_stop`; the last one opened goes first."""
+        self._runtime.at_stop(close)
 
     @property
     def stop_deadline(self) -> Seconds:

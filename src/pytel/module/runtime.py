@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
-from collections.abc import Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from typing import Any, TypeVar
 
 from pytel.base import clock, ids
@@ -60,6 +60,7 @@ class ModuleRuntime:
         self.module = kind(self)
         self._primary = primary
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._connections: list[Callable[[], Awaitable[None]]] = []
         self._capabilities: dict[tuple[str, str], Mapping[str, Builtin]] = {}
         self._lease = GroupLease(self.states, self.scope)
         self._dispatcher = Dispatcher(self.module, self.lifecycle, self._lease, self.describe, self.log)
@@ -190,6 +191,7 @@ class ModuleRuntime:
         except Exception as error:
             self.log.error("the module did not stop cleanly: %s", wrap(error).message, exc_info=error)
         await self._end_tasks()
+        await self._close_connections()
         self.states.close()
         await self.bus.close()
         await self._end_work()  # what calls have begun meanwhile
@@ -209,6 +211,19 @@ class ModuleRuntime:
         jobs = [job.task for job in self._dispatcher.jobs.all() if job.task is not None]
         if jobs:
             await asyncio.wait(jobs)
+        await self._close_connections()  # as the operating system does
+
+    def at_stop(self, close: Callable[[], Awaitable[None]]) -> None:
+        """Have a connection closed when the module has stopped."""
+        self._connections.append(close)
+
+    async def _close_connections(self) -> None:
+        while self._connections:
+            try:
+                async with clock.deadline(self.module.stop_deadline):
+                    await self._connections.pop()()
+            except Exception as error:
+                self.log.error("a connection was not closed cleanly: %s", wrap(error).message, exc_info=error)
 
     async def _end_tasks(self) -> None:
         own = asyncio.current_task()

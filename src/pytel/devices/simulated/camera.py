@@ -40,7 +40,7 @@ class SimulatedCamera(BaseCamera):
 
     async def reconnect(self) -> None:
         """Connect anew."""
-        self.device = await connect_device(self.site, "camera")
+        self.device = await connect_device(self, "camera")
 
     async def read_camera(self) -> CameraReading:
         """Ask the electronics."""

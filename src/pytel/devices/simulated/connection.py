@@ -7,8 +7,9 @@ from typing import Any, TypeVar
 import msgspec
 
 from pytel.devices.simulated.hardware import Hardware, connect_world, world_config
+from pytel.devices.simulated.world.client import SocketWorld
 from pytel.module.config import ModuleConfig
-from pytel.module.site import SiteInfo
+from pytel.services import Module
 
 __all__ = ["SimulatedDevice", "connect_device", "fitted", "world_config"]
 
@@ -31,9 +32,15 @@ class SimulatedDevice:
         return reported
 
 
-async def connect_device(site: SiteInfo, name: str) -> SimulatedDevice:
-    """Reach a device of the site's simulated world. Raises `ConnectionLost` when the world does not run."""
-    return SimulatedDevice(await connect_world(site), name)
+async def connect_device(module: Module, name: str) -> SimulatedDevice:
+    """Reach a device of the site's simulated world, until the module stops.
+
+    Raises `ConnectionLost` when the world does not run.
+    """
+    world = await connect_world(module.site)
+    if isinstance(world, SocketWorld):
+        module.at_stop(world.close)
+    return SimulatedDevice(world, name)
 
 
 def fitted(config: C, **facts: Any) -> C:

@@ -16,7 +16,7 @@ class SimulatedFilterWheel(BaseFilterWheel):
     async def on_start(self) -> None:
         """Connect, and learn what the hardware is like."""
         self.config = fitted(self.config, slot_time=world_config(self.site).filters.move_time)
-        self.device = await connect_device(self.site, "filters")
+        self.device = await connect_device(self, "filters")
         await super().on_start()
 
     def capabilities(self) -> list[Capabilities]:

@@ -16,7 +16,7 @@ class SimulatedFocuser(BaseFocuser):
         """Connect, and learn what the hardware is like."""
         hardware = world_config(self.site).focuser
         self.config = fitted(self.config, max_position=hardware.travel, speed=hardware.speed)
-        self.device = await connect_device(self.site, "focuser")
+        self.device = await connect_device(self, "focuser")
         await super().on_start()
 
     async def read_focuser(self) -> FocuserReading:

@@ -21,7 +21,7 @@ class SimulatedRoof(BaseEnclosure):
 
     async def connect(self) -> None:
         """Connect."""
-        self.device = await connect_device(self.site, "roof")
+        self.device = await connect_device(self, "roof")
 
     async def begin_open(self) -> None:
         """Start to open."""

@@ -22,7 +22,7 @@ class SimulatedTelescope(BaseTelescope):
             slew_rate=hardware.slew_rate,
             settle_time=hardware.settle_time,
         )
-        self.device = await connect_device(self.site, "mount")
+        self.device = await connect_device(self, "mount")
         await super().on_start()
 
     async def read_mount(self) -> MountReading:

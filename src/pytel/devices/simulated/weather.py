@@ -35,7 +35,7 @@ class SimulatedWeather(Module, WeatherStation):
 
     async def on_start(self) -> None:
         """Connect."""
-        self.device = await connect_device(self.site, "weather")
+        self.device = await connect_device(self, "weather")
 
     @every("period")
     async def measure(self) -> None:
