@@ -41,7 +41,7 @@ BODIES = st.binary() | (JSON | REQUESTS | st.lists(REQUESTS, max_size=5)).map(
 RESULTS = [None, {"fine": [1.5]}, float("nan"), {1: 2}, object(), "\ud800"]
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(BODIES, st.sampled_from([*RESULTS, ValueError("\ud800"), KeyError(object()), TimeoutError()]))
 def test_every_body_gets_an_answer_of_json_rpc(body: bytes, outcome: Any) -> None:
     async def serve(call: Call) -> Builtin:
@@ -67,20 +67,15 @@ REQUEST_LINES = st.tuples(
     )
     | st.text(st.characters(codec="latin-1"), max_size=20).map(lambda text: f"/{text}"),
 )
-HEADERS = st.lists(
-    st.tuples(
-        st.sampled_from(
-            ["Authorization", "Content-Type", "Content-Length", "Transfer-Encoding", "Expect", "Upgrade", "Connection",
-             "Last-Event-ID", "Pytel-Boot", "Pytel-Nonce", "Range", "Host"]
-        ),
-        st.sampled_from(
-            ["", "0", "5", "-1", "chunked", "application/json", "100-continue", "websocket", "close", "upgrade",
-             basic("otto", PASSWORDS["otto"]), "x-1", "bytes=0-"]
-        )
-        | st.text(st.characters(codec="latin-1", exclude_characters="\r\n"), max_size=20),
-    ),
-    max_size=6,
-)  # fmt: skip
+VALUES = st.sampled_from(
+    ["", "0", "5", "-1", "chunked", "application/json", "100-continue", "websocket", "close", "upgrade", "x-1",
+     "bytes=0-", basic("otto", PASSWORDS["otto"])]
+) | st.text(st.characters(codec="latin-1", exclude_characters="\r\n"), max_size=20)  # fmt: skip
+HARMLESS = ["Expect", "Last-Event-ID", "Pytel-Boot", "Pytel-Nonce", "Range", "X-Forwarded-For", "Accept-Encoding"]
+FRAMING = ["Authorization", "Content-Type", "Content-Length", "Transfer-Encoding", "Upgrade", "Connection", "Host"]
+HEADERS = st.lists(st.tuples(st.sampled_from(HARMLESS), VALUES), max_size=3) | st.lists(
+    st.tuples(st.sampled_from(HARMLESS + FRAMING), VALUES), max_size=6
+)
 
 
 @pytest.mark.slow
@@ -92,28 +87,34 @@ async def test_every_request_gets_an_answer_of_http(http_site: HttpSite, caplog:
 
     async def ask(request: bytes) -> bytes:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        answer = b""
         try:
             writer.write(request)
-            writer.write_eof()
-            async with asyncio.timeout(0.2):
-                return await reader.read()
+            async with asyncio.timeout(0.2):  # half a request waits for the rest
+                while piece := await reader.read(1 << 16):
+                    answer += piece
         except (ConnectionError, TimeoutError):
-            return b""  # it waits for more, or has hung up: both are right for half a request
+            pass
         finally:
             writer.close()
+        return answer
 
-    @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+    @settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck), database=None)
     @given(REQUEST_LINES, HEADERS, BODIES, st.booleans())
     def fuzz(line: tuple[str, str], headers: list[tuple[str, str]], body: bytes, log_in: bool) -> None:
         known = [("Host", "x"), ("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
-        known += [("Authorization", basic("otto", PASSWORDS["otto"])), ("Connection", "close")] if log_in else []
+        known += (
+            [("Authorization", basic("otto", PASSWORDS["otto"])), ("Connection", "close")]
+            if log_in
+            else [("Connection", "close")]
+        )
         lines = [f"{line[0]} {line[1]} HTTP/1.1", *(f"{name}: {value}" for name, value in known + headers)]
         request = "\r\n".join([*lines, "", ""]).encode("latin-1") + body
         seen.append(asyncio.run_coroutine_threadsafe(ask(request), loop).result(20))
 
     await loop.run_in_executor(None, fuzz)
     statuses = {answer.split(b" ", 2)[1] for answer in seen if answer}
-    assert statuses
+    assert statuses >= {b"200", b"400", b"401"}
     assert all(status[:1] in b"1234" for status in statuses), statuses
     assert not any(b"Traceback" in answer or b'File "' in answer for answer in seen)
     assert not [record for record in caplog.records if record.levelname in ("ERROR", "CRITICAL")]
