@@ -34,6 +34,7 @@ $(SKY): scripts/install_test_servers.sh scripts/apt_install.sh $(READY)
 	@touch $@
 
 demo: $(READY)
+	@bash scripts/install_demo_server.sh $(ARGS)
 	@$(BIN)/pytel demo $(ARGS)
 
 test: $(READY) $(SKY)
