@@ -1,7 +1,7 @@
 """A 4096 x 4096 frame from the camera's readout to pixels in the consumer's memory. `python -m benchmarks.images`
 
 Store, camera and consumer are processes of their own. Floors are plain files and bare sendfile; the peer's image path
-runs without its bus, in the environment that PYTEL_BENCH_PYOBS names (its python), and is left out without one.
+runs without its bus (what a bus adds to it is not counted), in an environment of its own.
 """
 
 from __future__ import annotations
@@ -23,12 +23,14 @@ from typing import Any
 import numpy as np
 
 from benchmarks.images_modules import noise
-from benchmarks.measure import interleaved, report
+from benchmarks.measure import RESULTS, interleaved, report
+from benchmarks.peers.environment import peer_python, peer_versions
 
 ROUNDS = 9
 FRAMES_FOR_MEMORY = 200
 PEER = Path(__file__).parent / "peers" / "images_pyobs.py"
 _DEADLINE = 60.0
+_THEIRS = "pyobs-core, its image path over HTTP"
 
 
 class Process:
@@ -61,6 +63,11 @@ class Process:
         """Resident memory in MiB: its own, without pages of files."""
         text = Path(f"/proc/{self._process.pid}/status").read_text()
         return int(text.partition("VmRSS:")[2].split()[0]) / 1024
+
+    def cpu(self) -> float:
+        """Processor seconds used so far."""
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def end(self) -> None:
         """End it."""
@@ -212,8 +219,7 @@ def _running(folder: Path) -> Iterator[dict[str, Ours | Theirs]]:
         systems["mapped file"] = Ours(folder / "a")
         systems["consumer elsewhere, over HTTP"] = Ours(folder / "b", "consumer")
         systems["camera and consumer elsewhere, over HTTP"] = Ours(folder / "c", "camera", "consumer")
-        if python := os.environ.get("PYTEL_BENCH_PYOBS"):
-            systems["pyobs-core, its image path over HTTP"] = Theirs(python)
+        systems[_THEIRS] = Theirs(str(peer_python("pyobs")))
         yield systems
     finally:
         for system in systems.values():
@@ -223,8 +229,9 @@ def _running(folder: Path) -> Iterator[dict[str, Ours | Theirs]]:
 def main() -> None:
     """Measure and print."""
     frame = noise(1)
-    # On the disk of the working directory, as /tmp may be memory.
-    with tempfile.TemporaryDirectory(dir=".", prefix="bench-images-") as name:
+    RESULTS.mkdir(exist_ok=True)
+    # On the disk of the working directory, as that of temporary files may be memory.
+    with tempfile.TemporaryDirectory(dir=RESULTS, prefix="images-") as name:
         folder = Path(name).resolve()
         with _running(folder) as systems:
             floors: dict[str, Callable[[], float]] = {
@@ -237,14 +244,18 @@ def main() -> None:
                 case()
             figures = interleaved({name: functools.partial(_ms, case) for name, case in cases.items()}, ROUNDS)
             memory = _memory(systems)
+        processor = {row[0]: row[3] for row in memory[1:]}
     first = next(iter(figures.values())).median
-    peer = figures.get("pyobs-core, its image path over HTTP")
-    rows: list[tuple[str, ...]] = [("readout to pixels, 4096 x 4096", "ms (low–high)", "times the file", "times pyobs")]
+    peer = figures[_THEIRS].median
+    head = ("readout to pixels, 4096 x 4096", "ms (low–high)", "times the file", "times pyobs", "processor ms")
+    rows: list[tuple[str, ...]] = [head]
     for name, figure in figures.items():
-        against = f"{figure.median / peer.median:.2f}" if peer else "–"
-        rows.append((name, str(figure), f"{figure.median / first:.2f}", against))
+        rows.append(
+            (name, str(figure), f"{figure.median / first:.2f}", f"{figure.median / peer:.2f}", processor.get(name, ""))
+        )
+    print("\npeer:", peer_versions(peer_python("pyobs"), "pyobs-core", "astropy", "aiohttp"))
     report("Images", rows, "pytel-ocs", "numpy", "astropy", "aiohttp", "uvicorn")
-    report("Memory of the image store", memory, "pytel-ocs")
+    report("Memory of the image store", [row[:3] for row in memory], "pytel-ocs")
 
 
 def _ms(case: Callable[[], float]) -> float:
@@ -252,12 +263,14 @@ def _ms(case: Callable[[], float]) -> float:
 
 
 def _memory(systems: dict[str, Ours | Theirs]) -> list[tuple[str, ...]]:
-    rows: list[tuple[str, ...]] = [("store", "frames", "RSS in MiB")]
+    rows: list[tuple[str, ...]] = [("store", "frames", "RSS in MiB", "processor ms of all processes for a frame")]
     for name, system in systems.items():
         frames = 25 if isinstance(system, Theirs) else FRAMES_FOR_MEMORY
+        before = sum(process.cpu() for process in system.processes.values())
         for _ in range(frames):
             system.frame()
-        rows.append((name, str(frames), f"{system.processes['store'].rss():.0f}"))
+        used = sum(process.cpu() for process in system.processes.values()) - before
+        rows.append((name, str(frames), f"{system.processes['store'].rss():.0f}", f"{used / frames * 1000:.0f}"))
     return rows
 
 
