@@ -110,11 +110,11 @@ class Site:
                 shlex.split(command), cwd=folder, env=_environment(), stdout=output, stderr=output
             )
 
-    def wait_until_ready(self) -> None:
+    def wait_until_ready(self, asking: str = "pytel modules") -> None:
         """Wait until each module is there."""
         for _ in range(300):
             asked = subprocess.run(
-                ["pytel", "modules"], cwd=self.folder, env=_environment(), capture_output=True, text=True, check=False
+                shlex.split(asking), cwd=self.folder, env=_environment(), capture_output=True, text=True, check=False
             )
             rows = asked.stdout.splitlines()[1:]
             if asked.returncode == 0 and all(" ready " in row for row in rows):
@@ -162,7 +162,7 @@ def talk(block: Block, folder: Path, seconds: float = 3) -> dict[str, str]:
 def test_no_block_is_left_out() -> None:
     """A new page or block must be carried out somewhere below: this list says where each stands."""
     carried_out = {
-        ("README.md", "console"): 3,
+        ("README.md", "console"): 4,
         ("README.md", "python"): 1,
         ("first-night.md", ""): 1,
         ("first-night.md", "console"): 4,
@@ -265,6 +265,19 @@ def test_talking_to_the_demonstration(folder: Path, start: Callable[[str], Site]
     assert "sha256" in said['pytel call camera.expose "10 s" frame_type=dark']
     said = talk(block_with("first-night.md", "pytel stop weather"), folder)
     assert "no" in said["pytel state safety"]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(200)
+def test_the_demonstration_over_xmpp(folder: Path) -> None:
+    command, asking = block_with("README.md", "--bus xmpp").commands
+    site = Site(f"{command} --headless", folder)
+    try:
+        site.wait_until_ready(asking)
+        assert "SimulatedTelescope" in run(asking, folder)
+    finally:
+        site.stop()
+    assert "The roof is closed." in site.output()
 
 
 @pytest.mark.slow
