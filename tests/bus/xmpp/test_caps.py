@@ -120,6 +120,11 @@ class Town:
         elif before is not None:
             self.known[before.bare_jid] = None
 
+    def leaves(self, member: str) -> None:
+        self.neighbours.receive(
+            fromstring(f"<presence xmlns='jabber:client' from='{member}/pytel' type='unavailable'/>")
+        )
+
     def comes(self, member: str, ver: str) -> None:
         self.neighbours.receive(
             fromstring(
@@ -176,6 +181,22 @@ async def test_who_leaves_while_he_is_asked_is_not_taken_in() -> None:
     town.answers[member] = caps.info(None)
     town.comes(member, caps.ver)
     await asyncio.sleep(0)
-    town.neighbours.receive(fromstring(f"<presence xmlns='jabber:client' from='{member}/pytel' type='unavailable'/>"))
+    town.leaves(member)
     await asyncio.sleep(0.05)
     assert town.known == {}
+
+
+async def test_who_is_said_to_be_gone_and_answers_has_not_gone() -> None:
+    town, caps = Town(2), OwnCaps(())
+    there, gone = town.members
+    for member in town.members:
+        town.answers[member] = caps.info(None)
+        town.comes(member, caps.ver)
+    await until(lambda: len(town.known) == 2)
+    town.answers[there], town.answers[gone] = "", None
+    for member in town.members:
+        town.leaves(member)
+    await until(lambda: town.known[gone] is None)
+    await asyncio.sleep(0.05)
+    assert town.known[there] is not None
+    assert [known.bare_jid for known in town.neighbours.all()] == [there]

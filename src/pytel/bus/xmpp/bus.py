@@ -252,6 +252,9 @@ class XmppBus(Bus):
         elif stanza.tag == _MESSAGE:
             self._message_came(stanza)
         elif stanza.tag == _PRESENCE:
+            if stanza.get("type") == "unavailable":  # whoever comes back has lost what he was asked
+                jid = stanza.get("from", "")
+                self._link.fail_queries_to(jid, ConnectionLost(f"{jid.partition('/')[0]} left while it was called"))
             self._neighbours.receive(stanza)
 
     def _message_came(self, stanza: Element) -> None:

@@ -14,7 +14,7 @@ from pytel.bus.address import Address
 from pytel.bus.contract import Card, Peer
 from pytel.bus.xmpp.access import Access
 from pytel.bus.xmpp.caps import announced, query_for, verified_features
-from pytel.bus.xmpp.names import PYTEL, RESOURCE, Realm, attribute, child
+from pytel.bus.xmpp.names import PING, PYTEL, RESOURCE, Realm, attribute, child
 
 ALL_EVENTS = "urn:pytel:event:*"
 ALL_STATES = "urn:pytel:state:*"
@@ -90,7 +90,8 @@ class Neighbours:
         self._realm, self._access, self._ask, self._changed = realm, access, ask, changed
         self._own_jid = own_jid
         self._known: dict[str, Neighbour] = {}
-        self._arriving: dict[str, asyncio.Task[None]] = {}
+        self._checking: dict[str, asyncio.Task[None]] = {}
+        """Who is asked what he is, or whether he is gone."""
         self._features: dict[str, frozenset[str]] = {}
         self._asked: dict[str, asyncio.Future[frozenset[str]]] = {}
         self._room = asyncio.Semaphore(8)
@@ -122,24 +123,38 @@ class Neighbours:
 
     def clear(self) -> None:
         """Everybody is gone: the link was lost."""
-        for task in list(self._arriving.values()):
+        for task in list(self._checking.values()):
             task.cancel()
-        self._arriving.clear()
+        self._checking.clear()
         for jid in list(self._known):
             self._changed(self._known.pop(jid), None)
 
     def _left(self, jid: str) -> None:
-        if (task := self._arriving.pop(jid, None)) is not None:
+        if (task := self._checking.pop(jid, None)) is not None:
             task.cancel()
-        known = self._known.pop(jid, None)
-        if known is not None:
-            self._changed(known, None)
+        if jid in self._known:
+            self._checking[jid] = asyncio.create_task(self._confirm_leaving(jid), name=f"is {jid} gone?")
+
+    async def _confirm_leaving(self, jid: str) -> None:
+        """Let somebody go, unless he answers.
+
+        After a link that broke in silence a server may notice the end of the old session long after the next one has
+        begun, and then tells everybody that the account, which has the same name, is gone.
+        """
+        try:
+            await self._ask(jid, f"<ping xmlns='{PING}'/>")
+        except PytelError:
+            if (known := self._known.pop(jid, None)) is not None:
+                self._changed(known, None)
+        finally:
+            if self._checking.get(jid) is asyncio.current_task():
+                del self._checking[jid]
 
     def _came(self, jid: str, presence: Element) -> None:
         module = child(presence, PYTEL, "module")
         if module is None:
             return
-        if (task := self._arriving.pop(jid, None)) is not None:
+        if (task := self._checking.pop(jid, None)) is not None:
             task.cancel()
         told = announced(presence)
         if told is None:
@@ -148,7 +163,7 @@ class Neighbours:
             self._settle(jid, module, self._features[told[1]])
         else:
             work = self._look_up(jid, module, *told)
-            self._arriving[jid] = asyncio.create_task(work, name=f"capabilities of {jid}")
+            self._checking[jid] = asyncio.create_task(work, name=f"capabilities of {jid}")
 
     async def _look_up(self, jid: str, module: Element, node: str, ver: str) -> None:
         try:
@@ -157,8 +172,8 @@ class Neighbours:
             self._log.warning("%s is not taken in: it does not tell what it is (%s)", jid, error.message)
             return
         finally:
-            if self._arriving.get(jid) is asyncio.current_task():
-                del self._arriving[jid]
+            if self._checking.get(jid) is asyncio.current_task():
+                del self._checking[jid]
         self._settle(jid, module, features)
 
     async def _features_of(self, jid: str, node: str, ver: str) -> frozenset[str]:
