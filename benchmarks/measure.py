@@ -45,10 +45,10 @@ def run_python(code: str, python: str = sys.executable) -> tuple[float, float]:
     return time.perf_counter() - begun, float(done.stdout.split()[-1])
 
 
-def report(title: str, rows: Sequence[tuple[str, ...]], *packages: str) -> None:
-    """Print a table with the machine and the versions, and keep it as JSON."""
+def report(title: str, rows: Sequence[tuple[str, ...]], *packages: str, notes: Sequence[str] = ()) -> None:
+    """Print a table with the machine, the versions and notes, and keep it as JSON."""
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in packages)
-    print(f"\n## {title}\n{machine()}; {versions}\n")
+    print("\n".join([f"\n## {title}", f"{machine()}; {versions}", *notes]) + "\n")
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for index, row in enumerate(rows):
         print("| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |")
@@ -56,7 +56,8 @@ def report(title: str, rows: Sequence[tuple[str, ...]], *packages: str) -> None:
             print("|" + "|".join("-" * (width + 2) for width in widths) + "|")
     RESULTS.mkdir(exist_ok=True)
     name = title.lower().replace(" ", "-")
-    (RESULTS / f"{name}.json").write_text(json.dumps({"title": title, "machine": machine(), "rows": rows}, indent=1))
+    kept = {"title": title, "machine": machine(), "versions": versions, "notes": list(notes), "rows": rows}
+    (RESULTS / f"{name}.json").write_text(json.dumps(kept, indent=1))
 
 
 def machine() -> str:

@@ -1,0 +1,46 @@
+"""Environments of the peers: each has its own, made from its list of requirements when it is first used."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+HOME = Path(".venv-peers")
+LISTS = Path(__file__).parent
+_WITHIN = 900.0
+
+
+def peer_python(name: str) -> Path:
+    """The python of a peer, whose environment is made or brought up to date. Raises `CalledProcessError`."""
+    wanted = LISTS / f"{name}.txt"
+    directory = (HOME / name).absolute()
+    python, made_from = directory / "bin" / "python", directory / "made-from.txt"
+    if python.exists() and made_from.exists() and made_from.read_text() == wanted.read_text():
+        return python
+    print(f"installing {name} into {directory}", file=sys.stderr, flush=True)
+    uv = shutil.which("uv") or shutil.which("uv", path=str(Path(sys.executable).parent))
+    if uv:
+        _run(uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(directory))
+        _run(uv, "pip", "install", "--quiet", "--python", str(python), "-r", str(wanted))
+    else:
+        _run(sys.executable, "-m", "venv", "--clear", str(directory))
+        _run(str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", str(wanted))
+    made_from.write_text(wanted.read_text())
+    return python
+
+
+def peer_versions(python: Path, *packages: str) -> str:
+    """The versions of some packages there, and that of its Python."""
+    code = (
+        "import platform, sys; from importlib.metadata import version\n"
+        "told = [f'{name} {version(name)}' for name in sys.argv[1:]]\n"
+        "print(', '.join([*told, f'Python {platform.python_version()}']))"
+    )
+    done = subprocess.run([python, "-c", code, *packages], check=True, capture_output=True, text=True, timeout=60)
+    return done.stdout.strip()
+
+
+def _run(*command: str) -> None:
+    subprocess.run(command, check=True, timeout=_WITHIN)
