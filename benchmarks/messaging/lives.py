@@ -52,7 +52,7 @@ THEIRS = {
 }
 STARTED = ("camera", "weather", "roof")
 FLOOR = "floor: python, slixmpp, logged in"
-PYTEL = Path(sys.executable).with_name("pytel")
+PYTEL = str(Path(sys.executable).with_name("pytel"))
 NAMES = {"ours": "pytel, ejabberd", "theirs": "pyobs-core, its ejabberd, no TLS"}
 
 
