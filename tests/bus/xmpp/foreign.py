@@ -38,6 +38,18 @@ class Foreigner(Client):
         self._numbers = itertools.count(1)
         self.register_handler(Callback("everything", _Any(None), lambda stanza: self.came.append(stanza.xml)))
 
+    async def leave(self) -> None:
+        await super().leave()
+        tasks = [task for task in asyncio.all_tasks() if self._handles(task)]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _handles(self, task: asyncio.Task[Any]) -> bool:
+        """Whether a handler of slixmpp still waits here for an answer to what it asked on our stream."""
+        frame = getattr(task.get_coro(), "cr_frame", None)
+        return frame is not None and getattr(frame.f_locals.get("stanza"), "stream", None) is self
+
     async def ask(self, to: str, content: str, kind: str = "set") -> Element:
         """Send an IQ and return the answer, result or error."""
         identity = f"foreign-{next(self._numbers)}"
