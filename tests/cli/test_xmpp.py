@@ -16,6 +16,8 @@ from pytel.cli.app import app
 from pytel.cli.site_server import run_server_for, server_is_up, site_server
 from pytel.cli.xmpp_commands import xmpp
 from pytel.module.sitefile import load_site
+from pytel.module.specs import SiteFile
+from pytel.servers.certificates import ensure_certificates
 from xmpp_client import Client, Refused, client
 from xmpp_kit import free_port
 
@@ -159,3 +161,26 @@ def _until(condition: object) -> None:
     while not condition():  # type: ignore[operator]
         assert time.monotonic() < end
         time.sleep(0.05)
+
+
+def with_foreign_certificate(site: Path) -> SiteFile:
+    elsewhere = site.parent / "elsewhere"
+    elsewhere.mkdir()
+    certificate, key = ensure_certificates(elsewhere, "test.localhost", elsewhere / "authority.crt")
+    section = f"certificate: {certificate}, key: elsewhere/{key.name}, ca: elsewhere/authority.crt, "
+    site.write_text(site.read_text().replace("xmpp: {", f"xmpp: {{domain: test.localhost, {section}"))
+    return load_site(site)
+
+
+async def test_a_certificate_that_somebody_else_has_signed(site: Path) -> None:
+    told = await in_thread(with_foreign_certificate, site)
+    running = run_server_for(told)
+    server = await in_thread(running.__enter__)
+    try:
+        assert server.ca_file.name == "authority.crt"
+        passwords = await in_thread(_passwords, site)
+        async with client(server, "alice", passwords["alice"]):
+            pass
+        assert not await in_thread((site.parent / "state/xmpp/ca.key").exists)
+    finally:
+        await in_thread(running.__exit__, None, None, None)

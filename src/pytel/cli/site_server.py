@@ -55,6 +55,8 @@ def site_server(site: SiteFile, kind: Kind | None = None) -> XmppServer:
             people=tuple(config.people),
             federation=_federation(site, config),
             ca=config.ca,
+            certificate=config.certificate,
+            key=config.key,
         )
     )
 

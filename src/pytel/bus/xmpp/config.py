@@ -27,8 +27,10 @@ class XmppSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Where the XMPP server is, and who may do what there.
 
     `domain` defaults to `NAME.localhost`, `ca` and `accounts` to `xmpp/ca.crt` and `xmpp/accounts.json` in the state
-    directory; paths are relative to the site file. `people` are accounts of this domain, `trusted` full bare JIDs of
-    others: whoever is not named is refused. `modules` are addresses that other site files of the domain run.
+    directory; paths are relative to the site file. `certificate` and `key` are the server's, if they are not to be made
+    by an authority of the site's own; `ca` is then the authority they come from (a file that does not exist: the
+    system's). `people` are accounts of this domain, `trusted` full bare JIDs of others: whoever is not named is
+    refused. `modules` are addresses that other site files of the domain run.
     """
 
     domain: Domain | None = None
@@ -36,6 +38,8 @@ class XmppSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     port: Annotated[int, Meta(ge=1, le=65535)] = 5222
     server: Literal["prosody", "ejabberd", "external"] = "prosody"
     ca: str | None = None
+    certificate: str | None = None
+    key: str | None = None
     accounts: str | None = None
     wire: Wire = "json"
     people: dict[Person, PersonRole] = {}
@@ -54,6 +58,8 @@ class XmppConfig(msgspec.Struct, frozen=True, kw_only=True):
     port: int
     server: str
     ca: Path
+    certificate: Path | None = None
+    key: Path | None = None
     accounts: Path
     wire: Wire
     people: Mapping[str, Role]
@@ -75,6 +81,8 @@ def filled_in(
         port=section.port,
         server=section.server,
         ca=path(section.ca, "ca.crt"),
+        certificate=directory / Path(section.certificate).expanduser() if section.certificate else None,
+        key=directory / Path(section.key).expanduser() if section.key else None,
         accounts=path(section.accounts, "accounts.json"),
         wire=section.wire,
         people={name: Role(role) for name, role in section.people.items()},
