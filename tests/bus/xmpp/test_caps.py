@@ -8,7 +8,7 @@ from xml.etree.ElementTree import Element, fromstring
 import pytest
 
 from bus.harness import until
-from pytel.base.errors import InvalidRequest, ModuleNotFound
+from pytel.base.errors import InvalidRequest, ModuleNotFound, Timeout
 from pytel.bus.contract import Role
 from pytel.bus.xmpp.access import Access
 from pytel.bus.xmpp.caps import OwnCaps, verification_string, verified_features
@@ -97,6 +97,8 @@ class Town:
         self.members = [f"m{number}@pytel.test" for number in range(count)]
         self.answers: dict[str, str | None] = {}
         self.asked: list[str] = []
+        self.busy = 0
+        """How many questions at first get no answer in time."""
         self.known: dict[str, Neighbour | None] = {}
         self.neighbours = Neighbours(
             Realm("pytel.test"),
@@ -109,6 +111,8 @@ class Town:
     async def _ask(self, jid: str, content: str) -> Element:
         self.asked.append(jid)
         await asyncio.sleep(0.01)
+        if len(self.asked) <= self.busy:
+            raise Timeout(f"{jid} did not answer within 10 s")
         said = self.answers.get(jid.partition("/")[0])
         if said is None:
             raise ModuleNotFound(f"{jid} has gone")
@@ -200,3 +204,12 @@ async def test_who_is_said_to_be_gone_and_answers_has_not_gone() -> None:
     await asyncio.sleep(0.05)
     assert town.known[there] is not None
     assert [known.bare_jid for known in town.neighbours.all()] == [there]
+
+
+async def test_who_is_busy_at_first_is_asked_again() -> None:
+    town, caps = Town(1), OwnCaps(())
+    member = town.members[0]
+    town.busy = 5
+    town.answers[member] = caps.info(None)
+    town.comes(member, caps.ver)
+    await until(lambda: town.known.get(member) is not None)

@@ -9,7 +9,7 @@ from xml.etree.ElementTree import Element
 
 import msgspec
 
-from pytel.base.errors import PytelError
+from pytel.base.errors import PytelError, Timeout
 from pytel.bus.address import Address
 from pytel.bus.contract import Card, Peer
 from pytel.bus.xmpp.access import Access
@@ -21,6 +21,8 @@ ALL_STATES = "urn:pytel:state:*"
 _INTERFACE = "urn:pytel:interface:"
 _WANT = f"{{{PYTEL}}}want"
 MAX_WANTS = 200
+ATTEMPTS = 6
+"""How often somebody is asked what he is who does not answer in time."""
 Ask = Callable[[str, str], Awaitable[Element]]
 """Sends a query (full JID, content) and returns the answer; raises `PytelError`."""
 
@@ -167,7 +169,7 @@ class Neighbours:
 
     async def _look_up(self, jid: str, module: Element, node: str, ver: str) -> None:
         try:
-            features = await self._features_of(jid, node, ver)
+            features = await self._patiently(jid, node, ver)
         except PytelError as error:
             self._log.warning("%s is not taken in: it does not tell what it is (%s)", jid, error.message)
             return
@@ -175,6 +177,15 @@ class Neighbours:
             if self._checking.get(jid) is asyncio.current_task():
                 del self._checking[jid]
         self._settle(jid, module, features)
+
+    async def _patiently(self, jid: str, node: str, ver: str) -> frozenset[str]:
+        """Ask again who has no time to answer: a module that is busy when we come must not be overlooked for ever."""
+        for _ in range(ATTEMPTS - 1):
+            try:
+                return await self._features_of(jid, node, ver)
+            except Timeout as error:
+                self._log.info("%s is asked again what it is: %s", jid, error.message)
+        return await self._features_of(jid, node, ver)
 
     async def _features_of(self, jid: str, node: str, ver: str) -> frozenset[str]:
         """Ask what a hash stands for; many with one hash are asked once."""
