@@ -13,8 +13,10 @@ from gateway.kit import PASSWORDS, House, OwnGateway, _connector, basic, rpc_cal
 from gateway.kit import house as open_house
 from pytel.base.errors import ConnectionLost
 from pytel.base.threads import in_thread
+from pytel.bus import door
 from pytel.bus import people as accounts
-from pytel.bus.contract import Role
+from pytel.bus.address import Address
+from pytel.bus.contract import Builtin, Call, Card, Role
 from pytel.gateway.doorkeeper import ADDRESS_FAILURES, NAME_FAILURES
 
 LOG_IN = {"name": "anna", "password": PASSWORDS["anna"]}
@@ -249,3 +251,25 @@ async def test_a_damaged_file_of_accounts_lets_in_whom_it_let_in_and_is_told(hou
         assert await status(client) == 200
     await in_thread(house.accounts.write_text, text)
     await until(lambda: house.gateway._runtime.lifecycle.healthy)
+
+
+async def test_a_module_that_hangs_is_on_record_and_answers_are_not_held_up_by_asking_what_it_is(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(door, "ANSWER_TIME", 0.2)
+    hung = house.supervisor.hub.bus(Address("hung"))
+    await hung.open(Hung(), Card(interfaces=(), boot="b"))
+    async with house.client("anna") as client:
+        async with asyncio.timeout(4):
+            assert (await rpc_call(client, "hung.act"))["error"]["data"]["name"] == "Timeout"
+    record = await house.until_audited(bool)
+    assert (record[0]["method"], record[0]["outcome"]) == ("hung.act", "Timeout")
+    await hung.close()
+
+
+class Hung:
+    """Never answers."""
+
+    async def handle_call(self, call: Call) -> Builtin:
+        """Wait."""
+        await asyncio.Event().wait()

@@ -6,13 +6,15 @@ import asyncio
 from collections.abc import Mapping
 
 from pytel.base import clock
-from pytel.base.errors import PytelError, wrap
+from pytel.base.errors import ConnectionLost, PytelError, Timeout, wrap
 from pytel.bus.address import Address
 from pytel.bus.contract import Builtin, Call, CallOptions, Origin, Role
 from pytel.bus.door import Door, Own, Visitor
 from pytel.gateway.audit import AuditLog, without_secrets
 from pytel.gateway.doorkeeper import Person
 
+ASKED_AGAIN = 60.0
+"""Real seconds until a module that did not describe itself is asked again."""
 _LOOKS = frozenset({"rpc.discover", "job.status", "job.wait", "job.list"})
 
 
@@ -22,6 +24,7 @@ class Looks:
     def __init__(self, door: Door) -> None:
         self._door = door
         self._known: dict[Address, tuple[str, frozenset[str]]] = {}
+        self._silent: dict[Address, float] = {}
 
     def known(self, target: Address, method: str) -> bool | None:
         """Whether a method only looks, None when the module has not been asked."""
@@ -34,12 +37,13 @@ class Looks:
         """Whether a method only looks; one that nobody describes does not."""
         if (known := self.known(target, method)) is not None:
             return known
-        if (boot := self._boot(target)) is None:
+        if (boot := self._boot(target)) is None or clock.real_time() < self._silent.get(target, 0.0):
             return False
         try:
             document = await self._door.bus.call(target, "rpc.discover", {}, CallOptions(timeout=5.0))
             looks = frozenset(_viewers_methods(document))
         except PytelError:
+            self._silent[target] = clock.real_time() + ASKED_AGAIN
             return False
         self._known[target] = (boot, looks)
         return method in looks
@@ -83,6 +87,10 @@ class PersonVisitor(Visitor):
         except asyncio.CancelledError:
             if not self._looks.known(target, method):
                 self._record(target, call, begun, "unanswered")
+            raise
+        except (ConnectionLost, Timeout) as error:  # it would not describe itself either
+            if not self._looks.known(target, method):
+                self._record(target, call, begun, error.name)
             raise
         except Exception as error:
             if not await self._looks.ask(target, method):
