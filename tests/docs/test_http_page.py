@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import re
+import socket
 import subprocess
 import time
 from collections.abc import Callable
@@ -13,6 +15,8 @@ from pathlib import Path
 import pytest
 
 from docs.test_docs import BIN, ROOT, Site, _environment, folder, start
+from pytel.cli.demo.folder import DemoFolder
+from pytel.cli.demo.options import DemoOptions
 
 __all__ = ["folder", "start"]
 PAGE = (ROOT / "docs" / "http.md").read_text(encoding="utf-8")
@@ -34,6 +38,29 @@ def address_of(site: Site) -> str:
             return found[0]
         time.sleep(0.1)
     raise AssertionError(site.output())
+
+
+def free_ports(count: int) -> int:
+    """The first of some ports that nobody has, below those that clients are given."""
+    for first in random.sample(range(20_000, 30_000), 100):
+        try:
+            for port in range(first, first + count):
+                with socket.socket() as probe:
+                    probe.bind(("127.0.0.1", port))
+        except OSError:
+            continue
+        return first
+    raise AssertionError("there are no free ports")
+
+
+def over_http(folder: Path) -> str:
+    """The site of the demonstration, with each module a server of its own; what starts it."""
+    demo = DemoFolder(DemoOptions(out=folder / "demo-night"))
+    demo.prepare()
+    text = demo.site_file.read_text(encoding="utf-8")
+    text = text.replace("bus: local", f"bus: http\nhttp: {{port: {free_ports(20)}}}")
+    demo.site_file.write_text(text, encoding="utf-8")
+    return f"pytel run {demo.site_file}"
 
 
 def type_all(folder: Path, address: str) -> dict[str, str]:
@@ -62,8 +89,10 @@ def type_all(folder: Path, address: str) -> dict[str, str]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_a_session_with_curl_alone(folder: Path, start: Callable[[str], Site]) -> None:
-    site = start("pytel demo --headless")
+@pytest.mark.parametrize("bus", ["local", "xmpp", "http"])
+def test_a_session_with_curl_alone(bus: str, folder: Path, start: Callable[[str], Site]) -> None:
+    """The same session, whatever the bus of the site is."""
+    site = start(f"pytel demo --headless --bus {bus}" if bus != "http" else over_http(folder))
     said = type_all(folder, address_of(site))
     for command, output in said.items():
         if command.startswith("rpc ") and output.startswith("{"):
