@@ -164,6 +164,7 @@ def test_no_block_is_left_out() -> None:
     carried_out = {
         ("README.md", "console"): 4,
         ("README.md", "python"): 1,
+        ("benchmarks.md", "sh"): 1,
         ("first-night.md", ""): 1,
         ("first-night.md", "console"): 4,
         ("http-bus.md", "yaml"): 2,
