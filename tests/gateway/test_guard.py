@@ -18,6 +18,7 @@ from pytel.base.errors import ConfigError, Conflict
 from pytel.base.threads import in_thread
 from pytel.bus.http import listener
 from pytel.gateway import body as body_module
+from pytel.gateway import web
 from pytel.module.local_supervisor import LocalSupervisor
 from pytel.module.sitefile import parse_site
 from pytel.servers.certificates import ensure_certificates
@@ -155,6 +156,46 @@ async def test_two_hosts_or_none_are_refused(house: House) -> None:
     for hosts in (b"", b"Host: localhost\r\nHost: evil.example\r\n"):
         answer = await raw(house, b"GET /health HTTP/1.1\r\nConnection: close\r\n" + hosts + b"\r\n")
         assert answer.startswith((b"HTTP/1.1 421", b"HTTP/1.1 400"))
+
+
+@pytest.mark.slow
+async def test_who_asks_and_asks_and_never_reads_is_cut_off(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listener, "STALLED", 0.5)
+    body = b'{"jsonrpc":"2.0","id":1,"method":"rpc.discover"}'
+    head = (
+        "POST /rpc HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(body)}\r\nAuthorization: {basic('anna', PASSWORDS['anna'])}\r\n\r\n"
+    )
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(house.url.rpartition(":")[2]), limit=1)
+    async with asyncio.timeout(30):
+        with contextlib.suppress(ConnectionError):
+            while True:
+                writer.write((head.encode() + body) * 20)
+                await writer.drain()
+                await asyncio.sleep(0.01)
+    async with house.client() as client:
+        assert "result" in await rpc_call(client, "lamp.who_asks")
+    writer.close()
+    assert reader is not None
+
+
+async def test_one_person_has_so_many_requests_under_way_and_others_theirs(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(web, "MOST_AT_ONCE", 5)
+
+    async def wait(client: aiohttp.ClientSession, job: str) -> int:
+        request = {"jsonrpc": "2.0", "id": 1, "method": "lamp.job.wait", "params": [job, 20]}
+        async with client.post("/rpc", json=request) as response:
+            return response.status
+
+    async with house.client("anna") as anna, house.client("otto") as otto:
+        job = (await rpc_call(anna, "lamp.warm_up", [1.0]))["result"]["job"]
+        waits = [asyncio.create_task(wait(anna, job)) for _ in range(12)]
+        assert await wait(otto, job) == 200
+        statuses = await asyncio.gather(*waits)
+        assert sorted(statuses) == [200] * 5 + [429] * 7
+        assert await wait(anna, job) == 200
 
 
 async def test_more_connections_than_allowed_are_cut(tmp_path: Path) -> None:

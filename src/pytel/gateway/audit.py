@@ -24,6 +24,7 @@ LARGEST_FILE = 10 << 20
 MOST_FILES = 50
 LONGEST_TEXT = 300
 MOST_ITEMS = 30
+DEEPEST = 6
 _MOST_WAITING = 10_000
 _SECRET = re.compile(r"passw|secret|token|credential|api_?key|private", re.IGNORECASE)
 
@@ -68,16 +69,18 @@ class AuditLog:
 
 
 def without_secrets(value: Builtin, depth: int = 0) -> Builtin:
-    """A copy for the record: what is secret by its name is left out, what is long is cut."""
+    """A copy for the record: what is secret by its name is left out, what is long or deep is cut."""
+    if isinstance(value, str):
+        return value if len(value) <= LONGEST_TEXT else f"{value[:LONGEST_TEXT]}… ({len(value)} characters)"
+    if depth > DEEPEST and isinstance(value, (dict, list, tuple)):
+        return "(deep)"
     if isinstance(value, dict):
         return {
             str(key)[:LONGEST_TEXT]: "(secret)" if _SECRET.search(str(key)) else without_secrets(item, depth + 1)
             for key, item in list(value.items())[:MOST_ITEMS]
         }
     if isinstance(value, (list, tuple)):
-        return [without_secrets(item, depth + 1) for item in value[:MOST_ITEMS]] if depth < 6 else "(deep)"
-    if isinstance(value, str):
-        return value if len(value) <= LONGEST_TEXT else f"{value[:LONGEST_TEXT]}… ({len(value)} characters)"
+        return [without_secrets(item, depth + 1) for item in value[:MOST_ITEMS]]
     return value
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections import Counter
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
 LONGEST_LOG_IN = 4096
+MOST_AT_ONCE = 100
+"""Requests of one person to `/rpc` that may be under way."""
 
 
 class _LogIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -57,6 +62,7 @@ class Web:
         self._house = house
         self._looks = Looks(house.door)
         self._images = images
+        self._under_way: Counter[str] = Counter()
         routes = [
             Route("/rpc", self.rpc, methods=["POST"]),
             Route("/events", self.events, methods=["GET"]),
@@ -71,11 +77,27 @@ class Web:
 
     async def rpc(self, request: Request) -> Response:
         """JSON-RPC 2.0: a request, a batch, or notifications, which get 204."""
-        visitor = self._visitor(request, await self._admitted(request))
-        answer = await visitor.answered(await json_body(request))
+        person = await self._admitted(request)
+        visitor = self._visitor(request, person)
+        with self._one_of(person):
+            answer = await visitor.answered(await json_body(request))
         if answer is None:
             return Response(status_code=204)
         return Response(encoded(answer), media_type="application/json")
+
+    @contextlib.contextmanager
+    def _one_of(self, person: Person) -> Iterator[None]:
+        """Count the requests of a person that are under way. Raises `Refusal`: 429 for too many."""
+        if self._under_way[person.name] >= MOST_AT_ONCE:
+            message = f"{MOST_AT_ONCE} requests of {person.name} are under way; wait for some of them"
+            raise Refusal(429, message, {"Retry-After": "1", "Connection": "close"})
+        self._under_way[person.name] += 1
+        try:
+            yield
+        finally:
+            self._under_way[person.name] -= 1
+            if not self._under_way[person.name]:
+                del self._under_way[person.name]
 
     async def state(self, request: Request) -> Response:
         """The last states: of all modules, of one (`module`), of one kind (`topic`)."""
