@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-ALL = ("images", "leanness", "local_bus", "messaging", "virtual_night")
+ALL = ("gateway", "images", "leanness", "local_bus", "messaging", "virtual_night")
 WITH_OPTIONS = ("messaging",)
 
 

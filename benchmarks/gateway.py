@@ -15,12 +15,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from benchmarks.measure import report
+from benchmarks.measure import Figure, report
+from benchmarks.messaging.processes import Neighbourhood
 from pytel.bus.contract import Role
 from pytel.bus.people import FILE, add_account
 from pytel.interfaces.focuser import Focuser, FocuserState
@@ -158,28 +159,32 @@ def _measure(url: str) -> Latency:
     return Latency(statistics.median(taken), statistics.quantiles(taken, n=100)[98])
 
 
-def _median(latencies: list[Latency]) -> Latency:
-    return Latency(*(statistics.median(values) for values in zip(*latencies, strict=True)))
-
-
 def main() -> None:
-    """Measure and print."""
-    idle, busy, bare = [], [], []
+    """Measure and print; ratios are taken round by round."""
+    neighbours = Neighbourhood()
+    rounds: dict[str, list[Latency]] = {"bare Starlette echo": [], "gateway, idle": [], "gateway, read along": []}
     with tempfile.TemporaryDirectory() as directory, _running("gateway", directory) as url, _running("echo") as echo:
         for _ in range(ROUNDS):
-            bare.append(_measure(echo))
-            idle.append(_measure(url))
+            rounds["bare Starlette echo"].append(_measure(echo))
+            rounds["gateway, idle"].append(_measure(url))
             with _running("readers", url):
-                busy.append(_measure(url))
-    figures = {
-        "bare Starlette echo": _median(bare),
-        "gateway, idle": _median(idle),
-        f"gateway, {READERS} clients read {RATE:g} states/s each": _median(busy),
-    }
-    base = figures["gateway, idle"].median
-    rows: list[tuple[str, ...]] = [("POST /rpc", "p50 ms", "p99 ms", "p99 / idle p50")]
-    rows += [(name, f"{one.median:.2f}", f"{one.p99:.2f}", f"{one.p99 / base:.1f}") for name, one in figures.items()]
-    report("Gateway", rows, "pytel-ocs", "starlette", "uvicorn", "websockets")
+                rounds["gateway, read along"].append(_measure(url))
+    idle = [latency.median for latency in rounds["gateway, idle"]]
+    rows: list[tuple[str, ...]] = [("POST /rpc", "p50 ms", "p99 ms", "p99 / p50 of the idle gateway")]
+    for name, latencies in rounds.items():
+        ratio = figure([latency.p99 / base for latency, base in zip(latencies, idle, strict=True)])
+        rows.append((name, *(str(figure(values)) for values in zip(*latencies, strict=True)), str(ratio)))
+    notes = [
+        f"read along: {READERS} clients on /ws, each gets {RATE:g} states a second",
+        f"{CALLS} calls a round, one after the other; rounds: {ROUNDS}; "
+        f"other programs used {neighbours.share_of_others():.0%} of the processors",
+    ]
+    report("Gateway", rows, "pytel-ocs", "starlette", "uvicorn", "websockets", notes=notes)
+
+
+def figure(values: Sequence[float]) -> Figure:
+    """The median with the lowest and the highest."""
+    return Figure(statistics.median(values), min(values), max(values))
 
 
 async def _part(arguments: list[str]) -> None:
