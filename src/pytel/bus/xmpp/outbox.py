@@ -26,6 +26,8 @@ KEPT_EVENTS = 200
 KEPT_STATES = 20
 """States kept for who has begun to listen and is not known yet; a node keeps the last one."""
 ACKNOWLEDGE = 15.0
+WINDOW = 8
+"""Items that the server is given to store at a time: what comes behind them on the stream waits, calls too."""
 _PUBLISH = f"<pubsub xmlns='{PUBSUB}'><publish node='{{node}}'>{{item}}</publish>{{options}}</pubsub>"
 _WRONG_OPTIONS = {"conflict", "resource-constraint", "not-acceptable", "feature-not-implemented", "bad-request"}
 
@@ -45,13 +47,13 @@ def _all_of(topic: Topic) -> str:
 
 
 class _Kept:
-    """One publication: its item, and whether the server has it."""
+    """One publication: its item, whether the server was given it, and whether it has said that it has it."""
 
-    __slots__ = ("is_stored", "item", "sent")
+    __slots__ = ("is_given", "is_stored", "item", "sent")
 
     def __init__(self, item: str, sent: float) -> None:
         self.item, self.sent = item, sent
-        self.is_stored = False
+        self.is_given = self.is_stored = False
 
 
 class _Node:
@@ -83,6 +85,10 @@ class Outbox:
         self._nodes: dict[Topic, _Node] = {}
         self._direct: dict[str, frozenset[str]] = {}
         self._taken = asyncio.Event()
+        self._window: float = WINDOW
+        self._under_way = 0
+        self._waiting: dict[_Node, None] = {}
+        """Nodes with items that the window has no room for, the first to wait first."""
         self._log = logging.getLogger(f"pytel.xmpp.{link.account}")
 
     def put(self, publication: Publication, sent: float) -> None:
@@ -98,14 +104,17 @@ class Outbox:
 
     def link_is_up(self) -> None:
         """Send what the server does not have, and the last states in any case: it may have lost its memory."""
+        self._waiting.clear()
         for node in self._nodes.values():
             node.is_made, node.being_made = False, None
             for kept in node.kept:
-                kept.is_stored = kept.is_stored and node.topic.kind == "event"
+                kept.is_given = kept.is_stored = kept.is_stored and node.topic.kind == "event"
             self._store_next(node)
 
     async def drained(self, deadline: float) -> None:
-        """Wait until the server has all that was published, or has no more time for it."""
+        """Give the server all that was published, and wait until it has it or has no more time for it."""
+        self._window = float("inf")
+        self._go_on()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(deadline):
                 while self._link.can_write and any(node.unstored() for node in self._nodes.values()):
@@ -115,7 +124,9 @@ class Outbox:
     # into the nodes
 
     def _store(self, node: _Node, kept: _Kept) -> None:
-        if node.is_made:
+        if self._under_way >= self._window:
+            self._waiting[node] = None
+        elif node.is_made:
             self._write(node, kept, "")
         elif node.being_made is None:
             node.being_made = kept
@@ -124,21 +135,35 @@ class Outbox:
     def _store_next(self, node: _Node) -> None:
         """Send what waits: the first with our options, and all others when the node is known to be made."""
         for kept in node.unstored():
-            self._store(node, kept)
-            if not node.is_made:
-                return
+            if not kept.is_given:
+                self._store(node, kept)
+                if not kept.is_given:
+                    return
+
+    def _go_on(self) -> None:
+        while self._waiting and self._under_way < self._window and self._link.can_write:
+            node = next(iter(self._waiting))
+            del self._waiting[node]
+            self._store_next(node)
 
     def _write(self, node: _Node, kept: _Kept, options: str) -> None:
+        kept.is_given = True
         content = _PUBLISH.format(node=node.topic, item=kept.item, options=options)
         try:
             answer = self._link.query("set", None, content, ACKNOWLEDGE)
         except ConnectionLost:
             return  # it goes with the next link
+        self._under_way += 1
         answer.add_done_callback(lambda done: self._stored(node, kept, done))
 
     def _stored(self, node: _Node, kept: _Kept, done: asyncio.Future[Element]) -> None:
-        was_making = node.being_made is kept
+        self._under_way -= 1
         self._taken.set()
+        self._settle(node, kept, done)
+        self._go_on()
+
+    def _settle(self, node: _Node, kept: _Kept, done: asyncio.Future[Element]) -> None:
+        was_making = node.being_made is kept
         if done.cancelled() or done.exception() is not None:
             if was_making:
                 node.being_made = None
@@ -156,6 +181,7 @@ class Outbox:
         condition, _ = condition_of(answer)
         if was_making and condition in _WRONG_OPTIONS:  # the server has settings of its own for our nodes
             node.being_made, node.is_made = None, True
+            kept.is_given = False
             self._store_next(node)
             return
         kept.is_stored = True  # asking again would not help
