@@ -213,3 +213,16 @@ async def test_who_is_busy_at_first_is_asked_again() -> None:
     town.answers[member] = caps.info(None)
     town.comes(member, caps.ver)
     await until(lambda: town.known.get(member) is not None)
+
+
+async def test_another_program_under_a_module_s_name_is_not_the_module() -> None:
+    town, caps = Town(1), OwnCaps(())
+    member = town.members[0]
+    town.answers[member] = caps.info(None)
+    town.comes(member, caps.ver)
+    await until(lambda: town.known.get(member) is not None)
+    town.leaves(member)
+    town.neighbours.receive(fromstring(f"<presence xmlns='jabber:client' from='{member}/pytel'/>"))
+    assert town.known[member] is None
+    await asyncio.sleep(0.05)
+    assert town.neighbours.all() == []

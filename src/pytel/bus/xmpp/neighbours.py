@@ -137,6 +137,10 @@ class Neighbours:
         if jid in self._known:
             self._checking[jid] = asyncio.create_task(self._confirm_leaving(jid), name=f"is {jid} gone?")
 
+    def _forget(self, jid: str) -> None:
+        if (known := self._known.pop(jid, None)) is not None:
+            self._changed(known, None)
+
     async def _confirm_leaving(self, jid: str) -> None:
         """Let somebody go, unless he answers.
 
@@ -146,18 +150,18 @@ class Neighbours:
         try:
             await self._ask(jid, f"<ping xmlns='{PING}'/>")
         except PytelError:
-            if (known := self._known.pop(jid, None)) is not None:
-                self._changed(known, None)
+            self._forget(jid)
         finally:
             if self._checking.get(jid) is asyncio.current_task():
                 del self._checking[jid]
 
     def _came(self, jid: str, presence: Element) -> None:
-        module = child(presence, PYTEL, "module")
-        if module is None:
-            return
         if (task := self._checking.pop(jid, None)) is not None:
             task.cancel()
+        module = child(presence, PYTEL, "module")
+        if module is None:  # another program has taken the name
+            self._forget(jid)
+            return
         told = announced(presence)
         if told is None:
             self._settle(jid, module, frozenset())
