@@ -159,8 +159,9 @@ class Neighbours:
         if (task := self._checking.pop(jid, None)) is not None:
             task.cancel()
         module = child(presence, PYTEL, "module")
-        if module is None:  # another program has taken the name
-            self._forget(jid)
+        if module is None:
+            if jid in self._known and self._known[jid].peer is not None:  # another program has taken the name
+                self._forget(jid)
             return
         told = announced(presence)
         if told is None:
