@@ -11,6 +11,7 @@ import pytest
 
 from gateway.kit import PASSWORDS, House, OwnGateway, _connector, basic, rpc_call, until, until_so
 from gateway.kit import house as open_house
+from pytel.base import clock
 from pytel.base.errors import ConnectionLost
 from pytel.base.threads import in_thread
 from pytel.bus import door
@@ -100,15 +101,48 @@ async def test_a_browser_logs_in_and_out_and_an_old_session_is_worth_nothing(hou
     assert [entry["what"] for entry in record if entry["what"] != "call"] == ["log-in", "log-out"]
 
 
-async def test_sessions_expire_and_end_with_the_password(tmp_path: Path) -> None:
-    async with open_house(tmp_path, more=", session_idle: 0.5 s") as house, browser(house) as client:
-        async with client.post("/session", json=LOG_IN):
+class Later(clock.RealClock):
+    """Real time, moved ahead."""
+
+    ahead = 0.0
+
+    def real_time(self) -> float:
+        """Later than it is."""
+        return super().real_time() + self.ahead
+
+
+async def test_a_session_ends_when_it_is_idle_or_old(tmp_path: Path) -> None:
+    more = ", session_idle: 1 h, session_lifetime: 3 h"
+    with clock.using(Later()) as time:
+        assert isinstance(time, Later)
+        async with open_house(tmp_path, more=more) as house, browser(house) as client:
+            async with client.post("/session", json=LOG_IN):
+                pass
+            time.ahead = 3000.0
             assert await status(client) == 200
-        await asyncio.sleep(0.6)
-        assert await status(client) == 401
-    async with open_house(tmp_path / "other") as house, browser(house) as client:
+            time.ahead = 6000.0
+            assert await status(client) == 200  # the last request was less than an hour ago
+            async with client.ws_connect("/ws") as socket:
+                time.ahead = 9000.0
+                await socket.send_json({"jsonrpc": "2.0", "id": 1, "method": "session.info"})
+                assert (await socket.receive_json(timeout=10))["result"]["way"] == "session"
+                time.ahead = 10_500.0
+                assert await status(client) == 200  # what is asked on a socket counts
+                time.ahead = 11_000.0
+                await socket.send_json({"jsonrpc": "2.0", "id": 1, "method": "session.info"})
+                assert (await socket.receive(timeout=10)).type is aiohttp.WSMsgType.CLOSE
+            assert await status(client) == 401
+            async with client.post("/session", json=LOG_IN):
+                pass
+            time.ahead = 15_000.0
+            assert await status(client) == 401
+
+
+async def test_sessions_end_with_the_password(house: House) -> None:
+    async with browser(house) as client:
         async with client.post("/session", json=LOG_IN):
             pass
+        assert await status(client) == 200
         await in_thread(accounts.set_password, house.accounts, "anna", "something else")
         await until_status(401, client)
 

@@ -28,12 +28,13 @@ NAME_FAILURES = (20, 6.0)
 
 
 class Person(msgspec.Struct, frozen=True, kw_only=True):
-    """Who has come in, and how; `is_welcome` tells whether that still holds."""
+    """Who has come in, and how; `is_welcome` tells whether that still holds, `note_use` that something was asked."""
 
     name: str
     role: Role
     way: str
     is_welcome: Callable[[], bool]
+    note_use: Callable[[], None] = lambda: None
 
 
 class Credentials(NamedTuple):
@@ -77,7 +78,13 @@ class Doorkeeper:
         return identity, self._by_session(session)
 
     def _by_session(self, session: Session) -> Person:
-        return Person(name=session.name, role=session.role, way="session", is_welcome=lambda: self._goes_on(session))
+        return Person(
+            name=session.name,
+            role=session.role,
+            way="session",
+            is_welcome=lambda: self._goes_on(session),
+            note_use=lambda: self.sessions.note_use(session),
+        )
 
     def _goes_on(self, session: Session) -> bool:
         return self.sessions.is_good(session) and self._is_still(session.name, session.role, session.stamp)

@@ -53,8 +53,12 @@ class Sessions:
         session = self._sessions.get(_key(identity))
         if session is None or not self.is_good(session):
             return None
-        session.used = clock.real_time()
+        self.note_use(session)
         return session
+
+    def note_use(self, session: Session) -> None:
+        """Somebody does something in a session: it is not idle."""
+        session.used = clock.real_time()
 
     def is_good(self, session: Session) -> bool:
         """Whether a session goes on."""

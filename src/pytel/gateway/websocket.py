@@ -79,6 +79,7 @@ class Socket:
         try:
             if not self._person.is_welcome():
                 raise Gone(LOG_IN_AGAIN, "log in again")
+            self._person.note_use()
             answer = await visitor.answered(received)
             if answer is not None:
                 await self._put_text(encoded(answer).decode())

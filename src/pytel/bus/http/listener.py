@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import errno
+import logging
 import ssl
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
@@ -114,6 +115,8 @@ class Listener:
 
     async def start(self, who: str) -> None:
         """Listen. Raises `Conflict` when the port is taken, `ConfigError` when it cannot be had."""
+        # What strangers send wrongly is no news: it would fill the log.
+        logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
         context = await in_thread(_server_context, self._tls) if self._tls else None
         self._config.load()
         loop = asyncio.get_running_loop()
