@@ -66,7 +66,7 @@ ATTRIBUTES = {
     "from": SENDERS,
     "to": SENDERS,
     "type": ["get", "set", "result", "error", "unavailable", "subscribe", "headline", "chat", "", "odd"],
-    "id": ["q1", "q2", "q3", "'\"<&>\n\t", ""],
+    "id": ["q-1", "q-2", "q-3", "'\"<&>\n\t", ""],
     "node": [*NODES, "urn:pytel", "urn:pytel#AAAA"],
     "boot": ["boot-1", "b", ""],
     "primary": ["true", "false", "1"],
@@ -207,6 +207,7 @@ class Subject:
         access = Access(MEMBERS, ("gateway@pytel.test",))
         self.bus = XmppBus(Address("me"), Server(domain="pytel.test"), password, access)
         link: Any = self.bus._link
+        link._start = "q"  # so that some of what comes answers a query
         link._stream, link.is_up = self.wire, True
         self.bus._card = Card(interfaces=(), boot="me-1")
         self.bus._calls.endpoint = self.endpoint

@@ -14,7 +14,7 @@ from pytel.base.errors import ConnectionLost, InvalidRequest, PytelError
 from pytel.bus.address import Address
 from pytel.bus.contract import Publication, Receiver, Topic
 from pytel.bus.xmpp.item import Sent, decode_item, items_of
-from pytel.bus.xmpp.names import PUBSUB
+from pytel.bus.xmpp.names import PUBSUB, attribute
 from pytel.bus.xmpp.neighbours import ALL_EVENTS, ALL_STATES, Neighbour, Wants, is_of_states
 
 MAX_HELD = 500
@@ -251,7 +251,7 @@ class Inbox:
 
 def items_query(topic: Topic, count: int) -> str:
     """The question for the last items of a node."""
-    return f"<pubsub xmlns='{PUBSUB}'><items node='{topic}' max_items='{count}'/></pubsub>"
+    return f"<pubsub xmlns='{PUBSUB}'><items node={attribute(str(topic))} max_items='{count}'/></pubsub>"
 
 
 def items_in(answer: Element) -> list[Element]:

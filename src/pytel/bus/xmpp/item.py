@@ -71,7 +71,7 @@ def direct_message(to: str, topic: Topic, items: str) -> str:
     """Items sent to one listener, in the form in which a node would notify it."""
     return (
         f"<message type='headline' to={attribute(to)}><event xmlns='{PUBSUB_EVENT}'>"
-        f"<items node='{topic}'>{items}</items></event></message>"
+        f"<items node={attribute(str(topic))}>{items}</items></event></message>"
     )
 
 

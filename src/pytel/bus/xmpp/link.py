@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import logging
 import random
+import secrets
 import ssl
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -72,6 +73,8 @@ class Link:
         self._stream: Stream | None = None
         self._tls: ssl.SSLContext | None = None
         self._waiting: dict[str, _Waiting] = {}
+        self._start = secrets.token_hex(4)
+        """Tells the queries of this start apart: an answer to the one before, which had the same JID, is none to us."""
         self._ids = itertools.count(1)
         self._lost = asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
@@ -255,7 +258,7 @@ class Link:
         """
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Element] = loop.create_future()
-        identity = f"q{next(self._ids)}"
+        identity = f"{self._start}-{next(self._ids)}"
         head = f"<iq type='{kind}' id='{identity}'" + (f" to={attribute(to)}>" if to else ">")
         self.write(f"{head}{content}</iq>")
         expected = frozenset({to}) if to and to != self.bare_jid else self._own

@@ -14,7 +14,7 @@ from pytel.bus.address import Address
 from pytel.bus.contract import Card, Peer
 from pytel.bus.xmpp.access import Access
 from pytel.bus.xmpp.caps import announced, query_for, verified_features
-from pytel.bus.xmpp.names import PING, PYTEL, RESOURCE, Realm, attribute, child
+from pytel.bus.xmpp.names import PING, PYTEL, RESOURCE, Realm, attribute, child, text
 
 ALL_EVENTS = "urn:pytel:event:*"
 ALL_STATES = "urn:pytel:state:*"
@@ -42,7 +42,7 @@ class Wants(msgspec.Struct, frozen=True):
 
     def element(self) -> str:
         """How it stands in a presence."""
-        return "".join(f"<want since='{since!r}'>{topic}</want>" for topic, since in self.since.items())
+        return "".join(f"<want since='{since!r}'>{text(topic)}</want>" for topic, since in self.since.items())
 
     @classmethod
     def of(cls, module: Element) -> Wants:

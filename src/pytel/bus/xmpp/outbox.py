@@ -17,7 +17,7 @@ from pytel.base.errors import ConnectionLost, PytelError
 from pytel.bus.contract import Publication, Topic
 from pytel.bus.xmpp.item import direct_message, encode_item
 from pytel.bus.xmpp.link import Link
-from pytel.bus.xmpp.names import FORMS, PUBLISH_OPTIONS, PUBSUB
+from pytel.bus.xmpp.names import FORMS, PUBLISH_OPTIONS, PUBSUB, attribute
 from pytel.bus.xmpp.neighbours import ALL_EVENTS, ALL_STATES, Neighbour
 from pytel.bus.xmpp.stanza_errors import condition_of, error_of
 
@@ -28,7 +28,7 @@ KEPT_STATES = 20
 ACKNOWLEDGE = 15.0
 WINDOW = 8
 """Items that the server is given to store at a time: what comes behind them on the stream waits, calls too."""
-_PUBLISH = f"<pubsub xmlns='{PUBSUB}'><publish node='{{node}}'>{{item}}</publish>{{options}}</pubsub>"
+_PUBLISH = f"<pubsub xmlns='{PUBSUB}'><publish node={{node}}>{{item}}</publish>{{options}}</pubsub>"
 _WRONG_OPTIONS = {"conflict", "resource-constraint", "not-acceptable", "feature-not-implemented", "bad-request"}
 
 
@@ -148,7 +148,7 @@ class Outbox:
 
     def _write(self, node: _Node, kept: _Kept, options: str) -> None:
         kept.is_given = True
-        content = _PUBLISH.format(node=node.topic, item=kept.item, options=options)
+        content = _PUBLISH.format(node=attribute(str(node.topic)), item=kept.item, options=options)
         try:
             answer = self._link.query("set", None, content, ACKNOWLEDGE)
         except ConnectionLost:
