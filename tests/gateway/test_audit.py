@@ -99,3 +99,16 @@ async def test_what_was_said_last_is_written_when_the_gateway_stops(house: House
         await asyncio.gather(*(rpc_call(client, "lamp.set_level", [level]) for level in range(20)))
     await house.supervisor.stop_module("gateway")
     assert sorted(entry["params"][0] for entry in await house.audit()) == list(range(20))
+
+
+async def test_writing_that_is_interrupted_loses_nothing(tmp_path: Path) -> None:
+    log = AuditLog(tmp_path, lambda error: None)
+    for number in range(30):
+        log.note("call", number=number)
+        flushing = asyncio.create_task(log.flush())
+        await asyncio.sleep(0)
+        flushing.cancel()
+        await asyncio.wait([flushing])
+    assert await log.flush()
+    lines = await in_thread((tmp_path / audit.FILE).read_text)
+    assert [json.loads(line)["number"] for line in lines.splitlines()] == list(range(30))

@@ -58,8 +58,12 @@ class AuditLog:
         self._waiting.clear()
         if not lines:
             return True
+        writing = asyncio.ensure_future(in_thread(_append, self._directory / FILE, b"".join(lines)))
         try:
-            await in_thread(_append, self._directory / FILE, b"".join(lines))
+            await asyncio.shield(writing)
+        except asyncio.CancelledError:
+            await asyncio.wait([writing])  # what has begun is written, also when the gateway stops
+            raise
         except (OSError, PytelError) as error:
             self._waiting.extendleft(reversed(lines))
             self._trouble(wrap(error))
