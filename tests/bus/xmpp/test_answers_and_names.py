@@ -29,7 +29,7 @@ class Wire:
             on_up=self._nothing,
             on_down=lambda error: None,
         )
-        self.link.write = self.written.append  # type: ignore[method-assign]
+        self.link.write = self.written.append  # type: ignore[method-assign, assignment]
 
     async def _password(self) -> str:
         return ""

@@ -102,7 +102,7 @@ class Town:
         self.known: dict[str, Neighbour | None] = {}
         self.neighbours = Neighbours(
             Realm("pytel.test"),
-            Access(dict.fromkeys(self.members, Role.MODULE)),
+            Access({**dict.fromkeys(self.members, Role.MODULE), "alice@pytel.test": Role.VIEWER}),
             self._ask,
             self._changed,
             "me@pytel.test/pytel",
@@ -129,10 +129,10 @@ class Town:
             fromstring(f"<presence xmlns='jabber:client' from='{member}/pytel' type='unavailable'/>")
         )
 
-    def comes(self, member: str, ver: str) -> None:
+    def comes(self, member: str, ver: str, resource: str = "pytel") -> None:
         self.neighbours.receive(
             fromstring(
-                f"<presence xmlns='jabber:client' from='{member}/pytel'>"
+                f"<presence xmlns='jabber:client' from='{member}/{resource}'>"
                 f"<c xmlns='{CAPS}' hash='sha-1' node='urn:pytel' ver='{ver}'/>"
                 f"<module xmlns='{PYTEL}' boot='b'/></presence>"
             )
@@ -226,3 +226,14 @@ async def test_another_program_under_a_module_s_name_is_not_the_module() -> None
     assert town.known[member] is None
     await asyncio.sleep(0.05)
     assert town.neighbours.all() == []
+
+
+async def test_people_are_not_asked_what_they_are_and_keep_no_module_waiting() -> None:
+    town, caps = Town(1), OwnCaps(())
+    town.answers[town.members[0]] = caps.info(None)
+    for number in range(20):
+        town.comes("alice@pytel.test", caps.ver, f"s{number}")
+    assert len(town.neighbours.all()) == 20
+    town.comes(town.members[0], caps.ver)
+    await until(lambda: town.known.get(town.members[0]) is not None)
+    assert town.asked == [f"{town.members[0]}/pytel"]

@@ -21,9 +21,14 @@ from pytel.bus.xmpp.neighbours import Neighbour, Wants
 CAMERA = Address("camera")
 
 
-def item(seq: int) -> str:
-    told = json.dumps({"seq": seq, "boot": "b", "time": 1.0, "sent": 2.0, "data": seq})
-    return f"<item xmlns='{PUBSUB_EVENT}' id='b-{seq}'><json xmlns='urn:xmpp:json:0'>{told}</json></item>"
+def item(seq: int, boot: str = "b") -> str:
+    told = json.dumps({"seq": seq, "boot": boot, "time": 1.0, "sent": 2.0, "data": seq})
+    return f"<item xmlns='{PUBSUB_EVENT}' id='{boot}-{seq}'><json xmlns='urn:xmpp:json:0'>{told}</json></item>"
+
+
+def neighbour(boot: str) -> Neighbour:
+    peer = Peer(address=CAMERA, card=Card(interfaces=(), boot=boot))
+    return Neighbour(jid="camera@pytel.test/pytel", features=frozenset(), wants=Wants({}), peer=peer)
 
 
 class Subject:
@@ -38,10 +43,7 @@ class Subject:
         self.inbox = Inbox(Address("me"), self._fetch, lambda: None)
         self.heard: list[Publication] = []
         self.inbox.subscribe(event(), self.heard.append, 0.0)
-        peer = Peer(address=CAMERA, card=Card(interfaces=(), boot="b"))
-        self.inbox.neighbour_changed(
-            None, Neighbour(jid="camera@pytel.test/pytel", features=frozenset(), wants=Wants({}), peer=peer)
-        )
+        self.inbox.neighbour_changed(None, neighbour("b"))
 
     async def _fetch(self, publisher: Address, topic: Topic, count: int) -> list[Element]:
         self.asked.append(count)
@@ -50,10 +52,10 @@ class Subject:
             raise self.faults.pop(0)
         return [fromstring(item(seq)) for seq in self.node[-count:]]
 
-    def come(self, numbers: Iterable[int]) -> None:
+    def come(self, numbers: Iterable[int], boot: str = "b") -> None:
         for seq in numbers:
             self.node.append(seq)
-            items = f"<items node='{event()}'>{item(seq)}</items>"
+            items = f"<items node='{event()}'>{item(seq, boot)}</items>"
             message = f"<message xmlns='jabber:client'><event xmlns='{PUBSUB_EVENT}'>{items}</event></message>"
             self.inbox.receive(CAMERA, fromstring(message))
 
@@ -141,3 +143,26 @@ async def test_what_is_lost_is_said_to_be_lost(fault: PytelError | None, caplog:
     ]
     subject.come([6])
     assert subject.told[-1] == (6, False)
+
+
+async def test_what_a_next_start_sends_before_it_is_known_is_held_until_then() -> None:
+    subject = Subject()
+    before, after = neighbour("b"), neighbour("c")
+    subject.come([1], "c")
+    subject.come([1], "a")
+    assert subject.heard == []
+    subject.inbox.neighbour_changed(before, None)
+    subject.inbox.neighbour_changed(None, after)
+    assert [(one.boot, one.seq) for one in subject.heard] == [("c", 1)]
+    subject.come([2], "c")
+    assert [one.seq for one in subject.heard] == [1, 2]
+
+
+async def test_who_stops_listening_and_begins_again_at_once_wants_it_anew() -> None:
+    subject = Subject()
+    topic = Topic("state", "Test")
+    listener = subject.inbox.subscribe(topic, subject.heard.append, 1.0)
+    assert subject.inbox.wants().since[str(topic)] == 1.0
+    listener.cancel()
+    subject.inbox.subscribe(topic, subject.heard.append, 2.0)
+    assert subject.inbox.wants().since[str(topic)] == 2.0, "publishers would take it for what they have sent already"

@@ -89,7 +89,12 @@ class Inbox:
         return all(known.topic is not None and known.topic != topic for known in self._listeners)
 
     def _forget_topics(self) -> None:
-        """Forget how far what nobody listens to was heard: it is not followed any longer."""
+        """Forget how far what nobody listens to was heard: it is not followed any longer.
+
+        Whoever wants it again, even at once, wants it since then: so publishers see that it is to be sent again.
+        """
+        followed = {name for known in self._listeners for name in _names(known.topic)}
+        self._since = {name: since for name, since in self._since.items() if name in followed}
         for key in [key for key in self._tracks if not self._is_followed(key[1])]:
             del self._tracks[key]
         for key in [key for key in self._states if not self._is_followed(key[1])]:
@@ -136,12 +141,12 @@ class Inbox:
         if after is not None and after.peer is not None:
             address = after.peer.address
             self._boots[address] = after.peer.card.boot
-            for sent in _without_old_states(self._held.pop(address, deque())):
+            held = [sent for sent in self._held.pop(address, ()) if sent.publication.boot == self._boots[address]]
+            for sent in _without_old_states(held):
                 self._take(sent)
         elif before is not None and before.peer is not None:
             address = before.peer.address
             self._boots.pop(address, None)
-            self._held.pop(address, None)
             for key in [key for key in self._states if key[0] == address]:
                 del self._states[key]
             for key in [key for key in self._tracks if key[0] == address and key[1].kind == "state"]:
@@ -151,11 +156,11 @@ class Inbox:
         publication = sent.publication
         publisher, topic = publication.publisher, publication.topic
         boot = self._boots.get(publisher)
-        if boot is None:
+        if publication.boot != boot:  # of an earlier start, or of one that has not shown itself yet
             self._held.setdefault(publisher, deque(maxlen=MAX_HELD)).append(sent)
             return
-        if publication.boot != boot or not self._is_followed(topic):
-            return  # of an earlier start, or no longer wanted
+        if not self._is_followed(topic):
+            return
         track = self._tracks.get((publisher, topic))
         if track is None or track.boot != boot:
             track = self._tracks[publisher, topic] = _Track(boot)
@@ -263,7 +268,7 @@ def _names(topic: Topic | None) -> tuple[str, ...]:
     return (ALL_EVENTS, ALL_STATES) if topic is None else (str(topic),)
 
 
-def _without_old_states(held: deque[Sent]) -> list[Sent]:
+def _without_old_states(held: list[Sent]) -> list[Sent]:
     """Of each state only the last."""
     last = {sent.publication.topic: sent for sent in held if sent.publication.topic.kind == "state"}
     return [sent for sent in held if last.get(sent.publication.topic, sent) is sent]

@@ -95,6 +95,7 @@ class Neighbours:
         self._checking: dict[str, asyncio.Task[None]] = {}
         """Who is asked what he is, or whether he is gone."""
         self._features: dict[str, frozenset[str]] = {}
+        """What hashes of modules stand for."""
         self._asked: dict[str, asyncio.Future[frozenset[str]]] = {}
         self._room = asyncio.Semaphore(8)
         self._log = logging.getLogger("pytel.xmpp.presence")
@@ -163,7 +164,10 @@ class Neighbours:
             if jid in self._known and self._known[jid].peer is not None:  # another program has taken the name
                 self._forget(jid)
             return
-        told = announced(presence)
+        is_module = self._access.is_module(jid.partition("/")[0])
+        told = (
+            announced(presence) if is_module else None
+        )  # a person's features are nobody's business, nor worth a query
         if told is None:
             self._settle(jid, module, frozenset())
         elif told[1] in self._features:
