@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
-import time
 from collections import OrderedDict
+from time import monotonic
 
 from pytel.base.units import Seconds
 
@@ -23,12 +23,12 @@ class Allowance:
 
     def wait(self, key: str) -> Seconds:
         """Real seconds until the next attempt, 0 when it may be made."""
-        excess = self._free_at.get(key, 0.0) - time.monotonic() - (self._burst - 1) * self._pause
+        excess = self._free_at.get(key, 0.0) - monotonic() - (self._burst - 1) * self._pause
         return max(0.0, excess)
 
     def charge(self, key: str) -> None:
         """Count an attempt."""
-        now = time.monotonic()
+        now = monotonic()
         self._free_at[key] = max(now, self._free_at.pop(key, 0.0)) + self._pause
         while len(self._free_at) > _MOST:
             self._free_at.popitem(last=False)
@@ -46,5 +46,7 @@ def network(address: str) -> str:
     except ValueError:
         return address
     if isinstance(parsed, ipaddress.IPv6Address):
-        return str(ipaddress.ip_network((parsed.ipv4_mapped or parsed, 32 if parsed.ipv4_mapped else 64), strict=False))
+        if parsed.ipv4_mapped is not None:
+            return str(parsed.ipv4_mapped)
+        return str(ipaddress.ip_network((parsed, 64), strict=False))
     return str(parsed)
