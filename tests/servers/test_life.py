@@ -42,8 +42,8 @@ async def test_accounts_and_nodes_outlive_a_restart(own: XmppServer, end: str) -
             await one.publish(EVENT, str(number), item_id=f"a-{number}")
         for number in range(3):
             await one.publish(STATE, str(number), item_id=f"s-{number}")
-        # ejabberd's database writes behind: what a SIGKILL takes is the last seconds
-        await in_thread(_wait_on_disk, own, b"s-2")
+        if own.setup.kind == "ejabberd":  # its database writes behind: what a SIGKILL takes is the last seconds
+            await in_thread(_wait_on_disk, own, b"s-2")
         await in_thread(getattr(own, end))
         assert not own.running
         assert own.pid == 0
@@ -52,15 +52,18 @@ async def test_accounts_and_nodes_outlive_a_restart(own: XmppServer, end: str) -
     async with client(own, "camera", password) as one:
         kept = await one.items_of(one.boundjid.bare, EVENT)
         states = await one.items_of(one.boundjid.bare, STATE)
-        # After a SIGKILL ejabberd may have forgotten that it had dropped the oldest; the next item reminds it.
-        assert set(kept) >= {f"a-{number}" for number in range(5, 205)}
-        assert "s-2" in states
-        if end == "stop":
-            assert (len(kept), len(states)) == (200, 1)
+        first = 6
+        if own.setup.kind == "prosody":  # keeps items in its memory alone; modules give theirs again
+            assert (kept, states) == ([], [])
+            first = 205
+        else:  # after a SIGKILL it may have forgotten that it had dropped the oldest; the next item reminds it
+            assert set(kept) >= {f"a-{number}" for number in range(5, 205)}
+            assert "s-2" in states
+            assert end == "kill" or (len(kept), len(states)) == (200, 1)
         await one.publish(EVENT, "205", item_id="a-205")
         await one.publish(STATE, "3", item_id="s-3")
         kept = await one.items_of(one.boundjid.bare, EVENT)
-        assert set(kept) == {f"a-{number}" for number in range(6, 206)}
+        assert set(kept) == {f"a-{number}" for number in range(first, 206)}
         assert await one.items_of(one.boundjid.bare, STATE) == ["s-3"]
 
 

@@ -41,3 +41,20 @@ async def test_a_burst_is_stored_a_few_at_a_time_and_wholly(site: XmppHarness) -
     assert one._outbox._under_way == 0
     answer = await two._link.ask("get", one.bare_jid, items_query(event(), KEPT_EVENTS))  # type: ignore[attr-defined]
     assert [item.get("id") for item in items_in(answer)] == [f"boot-1-{seq}" for seq in range(1, KEPT_EVENTS + 1)]
+
+
+async def test_events_are_in_their_node_again_when_the_server_has_forgotten_them(site: XmppHarness) -> None:
+    one, two = await site.member("one"), await site.member("two")
+    assert isinstance(one, XmppBus)
+    ear = Ear(two, event())
+    for number in range(5):
+        publish(one, event(), number)
+    await until(lambda: not any(node.unstored() for node in one._outbox._nodes.values()), within=20)
+    await site.stop_bus()
+    publish(one, event(), 5)
+    await site.start_bus()
+    await until(lambda: not any(node.unstored() for node in one._outbox._nodes.values()), within=20)
+    answer = await two._link.ask("get", one.bare_jid, items_query(event(), KEPT_EVENTS))  # type: ignore[attr-defined]
+    assert [item.get("id") for item in items_in(answer)] == [f"boot-1-{seq}" for seq in range(1, 7)]
+    await until(lambda: len(ear.data) >= 6)
+    assert ear.data == list(range(6))

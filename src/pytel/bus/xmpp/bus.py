@@ -10,7 +10,7 @@ from datetime import datetime
 from xml.etree.ElementTree import Element
 
 from pytel.base import clock
-from pytel.base.errors import Conflict, ConnectionLost, PytelError
+from pytel.base.errors import Conflict, ConnectionLost, ModuleNotFound, PytelError, Timeout
 from pytel.bus.address import Address
 from pytel.bus.builtins import copied
 from pytel.bus.contract import (
@@ -53,6 +53,8 @@ PATIENCE = 60.0
 TOLERATED_SKEW = 1.0
 FAREWELL = 2.0
 """Real seconds that leaving may take while the server does not answer."""
+CATCH_UP = 30.0
+"""Real seconds after which all has come that was missed before a link: one that is lost sooner has missed it still."""
 _IQ, _MESSAGE, _PRESENCE = (f"{{{CLIENT}}}{name}" for name in ("iq", "message", "presence"))
 _OVERLAP = 1.0
 
@@ -97,7 +99,8 @@ class XmppBus(Bus):
         self._caps = OwnCaps(())
         self._seq: dict[Topic, int] = {}
         self._watchers: list[PeerWatcher] = []
-        self._away_since: float | None = None
+        self._away_since = 0.0
+        self._announced_at: float | None = None
         self._is_presence_due = False
         self._log = logging.getLogger(f"pytel.xmpp.{account}")
 
@@ -129,8 +132,7 @@ class XmppBus(Bus):
         self._calls.endpoint = endpoint
         self._caps = OwnCaps((PYTEL_RPC, RPC, PING, *card.interfaces))
         self._neighbours.know(self._caps.ver, frozenset(self._caps.features))
-        for watcher in list(self._watchers):
-            watcher(Peer(address=self.address, card=card), True)
+        self._tell_watchers(Peer(address=self.address, card=card), True)
         await self._link.open(self._patience)
 
     async def _refuse_second(self) -> None:
@@ -139,7 +141,7 @@ class XmppBus(Bus):
             try:
                 is_taken = await self._link.is_taken()
                 break
-            except ConnectionLost:
+            except (ConnectionLost, Timeout):
                 if asyncio.get_running_loop().time() > until:
                     raise
                 await asyncio.sleep(0.3)
@@ -176,19 +178,25 @@ class XmppBus(Bus):
 
     async def _announce(self) -> None:
         """Say again all that others must know, on a new stream; returns when the server has taken it."""
-        if self._away_since is not None:
+        self._compare_clocks(await self._link.query("get", self._link.server.domain, f"<time xmlns='{TIME}'/>", 10.0))
+        if self._announced_at is not None:
+            await self._outbox.remind(self._last_own_item)
             self._inbox.was_away(self._away_since, clock.real_time())
-            self._away_since = None
+        self._announced_at = clock.real_time()
         self._outbox.link_is_up()
         self._send_presence()
-        ping = self._link.query("get", self._link.server.domain, f"<ping xmlns='{PING}'/>", 10.0)
-        told = await self._link.query("get", self._link.server.domain, f"<time xmlns='{TIME}'/>", 10.0)
-        self._compare_clocks(told)
-        await ping
+        await self._link.query("get", self._link.server.domain, f"<ping xmlns='{PING}'/>", 10.0)
+
+    async def _last_own_item(self, topic: Topic) -> str | None:
+        try:
+            items = await self._fetch(self.address, topic, 1)
+        except ModuleNotFound:  # there is no such node any longer
+            return None
+        return items[-1].get("id") if items else None
 
     def _link_lost(self, error: PytelError) -> None:
-        if self._away_since is None:
-            self._away_since = clock.real_time() - self._link.silent_for - _OVERLAP
+        if self._announced_at is not None and clock.real_time() - self._announced_at > CATCH_UP:
+            self._away_since = self._link.last_word_at - _OVERLAP
         self._neighbours.clear()
 
     def _compare_clocks(self, answer: Element) -> None:
@@ -196,7 +204,7 @@ class XmppBus(Bus):
         is_off = offset is not None and abs(offset) > TOLERATED_SKEW
         if is_off:
             self._log.warning("the clock here and that of the server differ by %.1f s; calls are corrected", offset)
-        self._calls.offset = offset if offset is not None and is_off else 0.0
+        self._calls.offset = self._inbox.offset = offset if offset is not None and is_off else 0.0
 
     # presence
 
@@ -228,7 +236,10 @@ class XmppBus(Bus):
 
     def _tell_watchers(self, peer: Peer, present: bool) -> None:
         for watcher in list(self._watchers):
-            watcher(peer, present)
+            try:
+                watcher(peer, present)
+            except Exception:  # noqa: BLE001 - one with a fault must not keep anything from the others, nor the link down
+                self._log.exception("a watcher of peers failed")
 
     def peers(self) -> list[Peer]:
         """The modules present now, this one included, sorted by address."""
@@ -312,7 +323,7 @@ class XmppBus(Bus):
         publication = Publication(
             publisher=self.address, topic=topic, seq=seq, boot=self._card.boot, time=time, data=copied(data)
         )
-        sent = clock.real_time()
+        sent = clock.real_time() + self._calls.offset
         self._outbox.put(publication, sent)
         self._seq[topic] = seq
         self._inbox.own(publication, sent)

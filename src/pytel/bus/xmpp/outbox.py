@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
+from collections.abc import Awaitable, Callable
 from xml.etree.ElementTree import Element
 
 from pytel.base.errors import ConnectionLost, PytelError
@@ -110,6 +111,16 @@ class Outbox:
             for kept in node.kept:
                 kept.is_given = kept.is_stored = kept.is_stored and node.topic.kind == "event"
             self._store_next(node)
+
+    async def remind(self, last_item: Callable[[Topic], Awaitable[str | None]]) -> None:
+        """Find which events the server has forgotten, to give them anew; `last_item` tells the id of its last one."""
+        for node in list(self._nodes.values()):
+            stored = [kept for kept in node.kept if kept.is_stored and node.topic.kind == "event"]
+            if stored:
+                identity = f"id={attribute(await last_item(node.topic) or '')}"
+                known = max((number for number, kept in enumerate(stored) if identity in kept.item), default=-1)
+                for kept in stored[known + 1 :]:
+                    kept.is_stored = False
 
     async def drained(self, deadline: float) -> None:
         """Give the server all that was published, and wait until it has it or has no more time for it."""
