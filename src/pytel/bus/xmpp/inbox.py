@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections import deque
 from collections.abc import Awaitable, Callable
 from xml.etree.ElementTree import Element
@@ -48,9 +49,13 @@ class _Track:
 
 
 class Inbox:
-    """Hears. `changed` is called when other topics than before are wanted."""
+    """Hears. `changed` is called when other topics than before are wanted.
+
+    `offset` is how far the server's clock, by which publications are stamped, is ahead of ours, in seconds.
+    """
 
     def __init__(self, own: Address, fetch: Fetch, changed: Callable[[], None]) -> None:
+        self.offset = 0.0
         self._own, self._fetch, self._changed = own, fetch, changed
         self._listeners: list[Listener] = []
         self._tracks: dict[tuple[Address, Topic], _Track] = {}
@@ -108,12 +113,15 @@ class Inbox:
         """What publishers must be told."""
         wanted = {name: known.since for known in reversed(self._listeners) for name in _names(known.topic)}
         self._since = {name: self._since.get(name, since) for name, since in wanted.items()}
-        return Wants(self._since)
+        return Wants({name: since + self.offset for name, since in self._since.items()})
 
     def was_away(self, since: float, until: float) -> None:
-        """The link was lost for a while: events since then are still wanted, of states only those to come."""
+        """The link was lost for a while: events since then are still wanted, of states only those to come.
+
+        The times differ from those told before in any case: publishers that did not see us go send again.
+        """
         for name, known in self._since.items():
-            self._since[name] = until if is_of_states(name) else max(known, since)
+            self._since[name] = until if is_of_states(name) else max(math.nextafter(known, math.inf), since)
 
     # what comes
 
@@ -230,7 +238,7 @@ class Inbox:
         publication = sent.publication
         is_state = publication.topic.kind == "state"
         for listener in list(self._listeners):
-            if listener.topic in (None, publication.topic) and (is_state or sent.sent >= listener.since):
+            if listener.topic in (None, publication.topic) and (is_state or sent.sent - self.offset >= listener.since):
                 self._hand(listener.receiver, publication)
 
     def _hand(self, receiver: Receiver, publication: Publication) -> None:

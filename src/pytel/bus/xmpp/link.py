@@ -15,7 +15,8 @@ from xml.etree.ElementTree import Element
 
 import msgspec
 
-from pytel.base.errors import ConfigError, Conflict, ConnectionLost, PytelError, Timeout
+from pytel.base import clock
+from pytel.base.errors import ConfigError, Conflict, ConnectionLost, PytelError, Timeout, wrap
 from pytel.base.threads import in_thread
 from pytel.bus.xmpp.names import CLIENT, PING, attribute
 from pytel.bus.xmpp.stanza_errors import error_of
@@ -79,7 +80,7 @@ class Link:
         self._lost = asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
         self._listener: asyncio.Task[None] | None = None
-        self._last_word = 0.0
+        self._last_word = self._last_word_at = 0.0
         self._log = logging.getLogger(f"pytel.xmpp.{account}")
         self._own = frozenset({"", self.bare_jid, self.full_jid})
 
@@ -142,17 +143,26 @@ class Link:
         stream = Stream(login, self._receive, self._stream_lost, stock=self.server.stock)
         await stream.log_in(LOG_IN)
         self._stream = stream
-        self._last_word = asyncio.get_running_loop().time()
+        self._hear()
         try:
             await self._on_up()
-        except BaseException:
-            self._stream = None
+            if self._stream is not stream:
+                raise ConnectionLost(f"the link of {self.account} was lost again at once")
+        except BaseException as error:
             stream.end_at_once()
+            if self._stream is stream:
+                self._stream_lost(error if isinstance(error, PytelError) else ConnectionLost("the log-in was given up"))
             raise
         self.is_up = True
 
+    def _hear(self) -> None:
+        self._last_word, self._last_word_at = asyncio.get_running_loop().time(), clock.real_time()
+
     async def is_taken(self) -> bool:
-        """Tell whether a living copy of this account is logged in (the server would throw it out for a second one)."""
+        """Tell whether a living copy of this account is logged in (the server would throw it out for a second one).
+
+        Raises `ConnectionLost`, `Timeout`, `NotAllowed`, `ConfigError`.
+        """
         probe = f"probe-{random.getrandbits(32):08x}"
         other = Link(
             self.server,
@@ -167,18 +177,21 @@ class Link:
         try:
             await other._log_in()
             self._tls = other._tls
-            answer = await other.query("get", self.full_jid, f"<ping xmlns='{PING}'/>", timeout=3.0)
-        except Timeout:
-            return False  # a session whose link is dead: the server lets us take its place
+            return await other._answers(self.full_jid)
         finally:
             await other.close()
+
+    async def _answers(self, jid: str) -> bool:
+        try:
+            answer = await self.query("get", jid, f"<ping xmlns='{PING}'/>", timeout=3.0)
+        except Timeout:
+            return False  # a session whose link is dead: the server lets us take its place
         return answer.get("type") == "result"
 
     def _stream_lost(self, error: PytelError) -> None:
-        was_up, self.is_up = self.is_up, False
-        self._stream = None
+        stream, self._stream, self.is_up = self._stream, None, False
         self._fail_all(ConnectionLost(error.message))
-        if was_up:
+        if stream is not None:  # even if not all was announced on it: others may have been heard already
             self._on_down(error)
         if isinstance(error, Conflict):
             self.fate = error
@@ -219,10 +232,12 @@ class Link:
             await asyncio.sleep(random.uniform(0.3, 1.0) if not known else random.uniform(0.5, 2.0))
             try:
                 await self._log_in()
-            except PytelError as error:
-                if error.message != known:
-                    self._log.warning("no link yet: %s", error.message)
-                known = error.message
+            except Exception as error:  # noqa: BLE001 - whatever it is, the next attempt may do better
+                self._tls = None  # the certificate of the CA may have been renewed meanwhile
+                said = wrap(error).message
+                if said != known:
+                    self._log.warning("no link yet: %s", said)
+                known = said
             else:
                 self._log.info("the link to the server is back")
                 return
@@ -240,9 +255,9 @@ class Link:
         return self._stream is not None
 
     @property
-    def silent_for(self) -> float:
-        """Seconds since the last word of the server."""
-        return max(0.0, asyncio.get_running_loop().time() - self._last_word)
+    def last_word_at(self) -> float:
+        """When the server was heard last, in real time: while a machine sleeps, the loop's own clock stands still."""
+        return self._last_word_at
 
     def write(self, text: str) -> None:
         """Send stanzas. Raises `ConnectionLost`; nothing is ever queued."""
@@ -280,7 +295,7 @@ class Link:
                 self._settle(identity, error)
 
     def _receive(self, stanza: Element) -> None:
-        self._last_word = asyncio.get_running_loop().time()
+        self._hear()
         if stanza.tag == _IQ and stanza.get("type") in ("result", "error"):
             identity = stanza.get("id", "")
             waiting = self._waiting.get(identity)

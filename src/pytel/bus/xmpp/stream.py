@@ -90,10 +90,11 @@ class Stream(ClientXMPP):
             async with asyncio.timeout(deadline):
                 await self._outcome
         except TimeoutError:
+            self.end_at_once()
             raise Timeout(f"{self._where()} did not complete the log-in within {deadline:g} s") from None
-        finally:
-            if not self._live:
-                self.end_at_once()
+        except BaseException:  # also when whoever waits is cancelled in the moment of success
+            self.end_at_once()
+            raise
 
     def _where(self) -> str:
         login = self._login
