@@ -6,11 +6,14 @@ import contextvars
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
 from pytel.bus.address import Address
+
+if TYPE_CHECKING:
+    from pytel.bus.passwords import PasswordChecker
 
 Builtin = Any
 """`None, bool, int, float, str, list, dict[str, …]`: what JSON can hold, and nothing else."""
@@ -150,6 +153,8 @@ class Bus(ABC):
     """
 
     address: Address
+    passwords: PasswordChecker | None = None
+    """Who knows the passwords of people, where they have accounts on the bus itself."""
 
     @abstractmethod
     async def open(self, endpoint: Endpoint, card: Card) -> None:

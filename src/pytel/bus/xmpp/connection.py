@@ -24,8 +24,10 @@ def server_of(config: XmppConfig) -> Server:
 
 def xmpp_bus(config: XmppConfig, address: Address, *, patience: float | None = None) -> XmppBus:
     """The connection of one module or service account."""
+    from pytel.bus.xmpp.people import XmppPasswords
+
     logging.getLogger("slixmpp").setLevel(logging.CRITICAL)  # what it has to tell, our errors tell
-    return XmppBus(
+    bus = XmppBus(
         address,
         server_of(config),
         password_in(config.accounts, str(address)),
@@ -33,3 +35,5 @@ def xmpp_bus(config: XmppConfig, address: Address, *, patience: float | None = N
         wire=config.wire,
         patience=PATIENCE if patience is None else patience,
     )
+    bus.passwords = XmppPasswords(config)
+    return bus
