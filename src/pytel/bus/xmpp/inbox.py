@@ -150,7 +150,7 @@ class Inbox:
             address = after.peer.address
             self._boots[address] = after.peer.card.boot
             held = [sent for sent in self._held.pop(address, ()) if sent.publication.boot == self._boots[address]]
-            for sent in _without_old_states(held):
+            for sent in held:
                 self._take(sent)
         elif before is not None and before.peer is not None:
             address = before.peer.address
@@ -274,9 +274,3 @@ def items_in(answer: Element) -> list[Element]:
 
 def _names(topic: Topic | None) -> tuple[str, ...]:
     return (ALL_EVENTS, ALL_STATES) if topic is None else (str(topic),)
-
-
-def _without_old_states(held: list[Sent]) -> list[Sent]:
-    """Of each state only the last."""
-    last = {sent.publication.topic: sent for sent in held if sent.publication.topic.kind == "state"}
-    return [sent for sent in held if last.get(sent.publication.topic, sent) is sent]
