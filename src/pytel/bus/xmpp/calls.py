@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import json
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -19,8 +18,9 @@ from pytel.bus.address import Address
 from pytel.bus.contract import Builtin, Call, Caller, CallOptions, Endpoint, Role
 from pytel.bus.xmpp import rpc_query, xmlrpc
 from pytel.bus.xmpp.access import Access
+from pytel.bus.xmpp.json_text import json_text
 from pytel.bus.xmpp.link import Link
-from pytel.bus.xmpp.names import CLIENT, JSON, RPC, Realm, attribute, text
+from pytel.bus.xmpp.names import CLIENT, JSON, RPC, Realm, attribute
 from pytel.bus.xmpp.stanza_errors import error_of, error_stanza
 
 JSON_TAG = f"{{{JSON}}}json"
@@ -152,7 +152,8 @@ class Calls:
             return  # the caller has lost us, too, and was told
 
     async def close(self) -> None:
-        """Stop serving; who called is told by our leaving."""
+        """Stop serving; who called is told by our leaving, who calls yet that nobody serves."""
+        self.endpoint = None
         for task in list(self._serving):
             task.cancel()
         if self._serving:
@@ -170,7 +171,7 @@ def is_call(stanza: Element, payload: Element) -> bool:
 
 
 def _json(message: Builtin) -> str:
-    return f"<json xmlns='{JSON}'>{text(json.dumps(message, separators=(',', ':'), allow_nan=False))}</json>"
+    return f"<json xmlns='{JSON}'>{json_text(message)}</json>"
 
 
 def _decoded(payload: Element) -> Builtin:
