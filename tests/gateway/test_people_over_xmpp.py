@@ -22,6 +22,7 @@ SITE = """\
 site: {{name: here, latitude: -32.38 deg, longitude: 20.81 deg}}
 bus: xmpp
 xmpp: {{port: {port}, people: {{vera: viewer, otto: operator}}}}
+time: {{mode: scaled, rate: 5}}
 simulation: {{pixels: stamp}}
 modules:
   gateway: {{type: gateway, listen: "127.0.0.1:{gateway}"}}
