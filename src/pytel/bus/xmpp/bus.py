@@ -99,6 +99,8 @@ class XmppBus(Bus):
         self._caps = OwnCaps(())
         self._seq: dict[Topic, int] = {}
         self._watchers: list[PeerWatcher] = []
+        self._present: list[Peer] | None = None
+        """Every module that is present, sorted; None when it is to be found anew. Each call by interface asks."""
         self._away_since = 0.0
         self._announced_at: float | None = None
         self._is_presence_due = False
@@ -128,7 +130,7 @@ class XmppBus(Bus):
         """
         if self._link.resource == RESOURCE:
             await self._refuse_second()
-        self._card = card
+        self._card, self._present = card, None
         self._calls.endpoint = endpoint
         self._caps = OwnCaps((PYTEL_RPC, RPC, PING, *card.interfaces))
         self._neighbours.know(self._caps.ver, frozenset(self._caps.features))
@@ -224,6 +226,7 @@ class XmppBus(Bus):
             self._send_presence()
 
     def _neighbour_changed(self, before: Neighbour | None, after: Neighbour | None) -> None:
+        self._present = None
         self._outbox.neighbour_changed(before, after)
         if after is None and before is not None:
             self._link.fail_queries_to(before.jid, ConnectionLost(f"{before.bare_jid} left while it was called"))
@@ -243,10 +246,12 @@ class XmppBus(Bus):
 
     def peers(self) -> list[Peer]:
         """The modules present now, this one included, sorted by address."""
-        found = [neighbour.peer for neighbour in self._neighbours.all() if neighbour.peer is not None]
-        if self._card is not None:
-            found.append(Peer(address=self.address, card=self._card))
-        return sorted(found, key=lambda peer: str(peer.address))
+        if self._present is None:
+            found = [neighbour.peer for neighbour in self._neighbours.all() if neighbour.peer is not None]
+            if self._card is not None:
+                found.append(Peer(address=self.address, card=self._card))
+            self._present = sorted(found, key=lambda peer: str(peer.address))
+        return list(self._present)
 
     def watch_peers(self, watcher: PeerWatcher) -> Subscription:
         """Hear of modules that come and go; those present are told at once."""

@@ -52,9 +52,18 @@ class Realm:
         self._domains = dict(sites or {})
         self._sites = {other: site for site, other in self._domains.items()}
         self._known: dict[str, Address | None] = {}
+        self._accounts: dict[Address, str] = {}
 
     def bare_jid(self, address: Address) -> str:
         """The account of a module. Raises `InvalidParams` for a site that is not known here."""
+        found = self._accounts.get(address)
+        if found is None:
+            if len(self._accounts) > 10_000:
+                self._accounts.clear()
+            found = self._accounts[address] = self._account(address)
+        return found
+
+    def _account(self, address: Address) -> str:
         local = str(address._replace(site=None))
         if address.site is None:
             return f"{local}@{self.domain}"

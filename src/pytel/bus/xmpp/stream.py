@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
+import time
 from collections.abc import Callable
 from typing import Any
 from xml.etree.ElementTree import Element
@@ -24,6 +25,8 @@ from pytel.base.errors import Conflict, ConnectionLost, NotAllowed, PytelError, 
 from pytel.bus.xmpp.names import CLIENT
 
 _STANZAS = frozenset({f"{{{CLIENT}}}iq", f"{{{CLIENT}}}message", f"{{{CLIENT}}}presence"})
+BURST = 0.0002
+"""Real seconds after a stanza within which the next ones are sent together; a call after the other takes longer."""
 MECHANISMS = {"SCRAM-SHA-256", "SCRAM-SHA-256-PLUS", "SCRAM-SHA-512", "SCRAM-SHA-512-PLUS"}
 
 
@@ -65,6 +68,9 @@ class Stream(ClientXMPP):
         self._on_stanza, self._on_lost = on_stanza, on_lost
         self._stock = stock
         self._live = False
+        self._behind: list[str] = []
+        """Stanzas of a burst that go together when this turn of the event loop ends."""
+        self._last_write = 0.0
         self._outcome: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._fault: PytelError | None = None
         self.enable_direct_tls = False
@@ -158,14 +164,28 @@ class Stream(ClientXMPP):
             raise ConnectionLost(f"the link to {self._where()} is down")
         if self._stock:
             self.send(text)
+        elif self._behind:
+            self._behind.append(text)
+        elif time.monotonic() - self._last_write < BURST:
+            self._behind.append(text)
+            asyncio.get_running_loop().call_soon(self._write_together)
         else:
+            self._last_write = time.monotonic()
             self.transport.write(text.encode())
+
+    def _write_together(self) -> None:
+        """Send a burst in one piece: one record of TLS, one packet, for the server to take apart at once."""
+        behind, self._behind = self._behind, []
+        if behind and self._live and self.transport is not None:
+            self._last_write = time.monotonic()
+            self.transport.write("".join(behind).encode())
 
     # the end
 
     async def close(self, last_words: str = "", deadline: float = 1.0) -> None:
         """Say good-bye and hang up."""
         if self._live and self.transport is not None:
+            self._write_together()
             self._live = False
             gone = self.disconnected
             self.transport.write(f"{last_words}</stream:stream>".encode())
