@@ -171,7 +171,7 @@ def test_an_autofocus_run_by_curl_while_the_camera_is_killed(observatory: Observ
     site.done("telescope", "move_radec", ra=225.0, dec=-30.0)  # near the zenith, and tracking
     before = site.done("camera", "expose", exposure_time=5)
 
-    # The camera dies in the middle of a run: it ends with a sentence, and the focus is where it was.
+    # The camera dies in the middle of a run, which ends with a typed error.
     first = site.result("autofocus", "focus")["job"]
     cut = site.rpc("autofocus", "job.wait", "--max-time", "0.2", job=first, timeout=60)
     assert cut is None
