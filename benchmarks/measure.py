@@ -55,7 +55,7 @@ def report(title: str, rows: Sequence[tuple[str, ...]], *packages: str, notes: S
         if index == 0:
             print("|" + "|".join("-" * (width + 2) for width in widths) + "|")
     RESULTS.mkdir(exist_ok=True)
-    name = title.lower().replace(" ", "-")
+    name = title.lower().replace(":", "").replace(" ", "-")
     kept = {"title": title, "machine": machine(), "versions": versions, "notes": list(notes), "rows": rows}
     (RESULTS / f"{name}.json").write_text(json.dumps(kept, indent=1))
 

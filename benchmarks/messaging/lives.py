@@ -16,7 +16,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -104,12 +105,14 @@ def measure(servers: dict[str, Running], settings: Settings) -> Lives:
     return lives
 
 
-def _sizes(starter: Callable[[str], Life], modules: Sequence[str] | dict[str, str]) -> dict[str, tuple[float, float]]:
+def _sizes(starter: Callable[[str], Life], modules: Mapping[str, str]) -> dict[str, tuple[float, float]]:
     with contextlib.ExitStack() as stack:
+        pool = stack.enter_context(ThreadPoolExecutor(len(modules)))
+        begun = {name: pool.submit(starter, name) for name in modules}
         running = {}
-        for name in modules:
-            running[name] = starter(name)
-            stack.callback(running[name].end)
+        for name, one in begun.items():
+            running[name] = one.result()
+            stack.callback(pool.submit, running[name].end)
         until_quiet([life.process.pid for life in running.values()], share=0.3, longest=20)
         return {name: memory(life.process.pid) for name, life in running.items()}
 

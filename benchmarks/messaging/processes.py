@@ -116,7 +116,11 @@ def until_quiet(pids: Iterable[int], *, share: float = 0.04, longest: float = 45
 
 
 def _spent(processes: Iterable[psutil.Process]) -> float:
-    return sum(sum(process.cpu_times()[:2]) for process in processes)
+    total = 0.0
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            total += sum(process.cpu_times()[:4])
+    return total
 
 
 def memory(pid: int) -> tuple[float, float]:
@@ -135,7 +139,7 @@ class Neighbourhood:
         self._begun = self._sample()
 
     def share_of_others(self) -> float:
-        """The share of all processors that went to others since the beginning; when our processes have ended."""
+        """The share of all processors that went to others since the beginning."""
         all_time, busy, own = (now - then for now, then in zip(self._sample(), self._begun, strict=True))
         return max(0.0, busy - own) / max(all_time, 1e-9)
 
@@ -145,7 +149,8 @@ class Neighbourhood:
         # Idle time, and that of nobody; guests are counted in user time.
         idle = times.idle + getattr(times, "iowait", 0.0)
         every = sum(times[:8])
-        return every, every - idle, sum(os.times()[:4])
+        living = _spent(psutil.Process().children(recursive=True))
+        return every, every - idle, sum(os.times()[:4]) + living
 
 
 def say(text: str) -> None:

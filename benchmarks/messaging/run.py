@@ -1,9 +1,10 @@
-"""The whole of the messaging benchmark: parts in turn, tables, claims."""
+"""The whole of the messaging benchmark: parts in turn, each with its tables and claims."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
 
 from benchmarks.measure import report
 from benchmarks.messaging import calls, claims, events, lives
@@ -19,55 +20,61 @@ NOISE = 0.1
 Row = tuple[str, ...]
 
 
-class _Pages:
-    """The tables, printed when everything is measured and it is known how quiet the machine was."""
+class Part(NamedTuple):
+    """What one part found: tables by title, claims, and faults that end the benchmark with an error."""
 
-    def __init__(self) -> None:
-        self.tables: list[tuple[str, list[Row]]] = []
-        self.claims: list[Claim] = []
-        self.faults: list[str] = []
-
-    def add(self, title: str, rows: list[Row]) -> None:
-        """Another table."""
-        self.tables.append((f"Messaging {title}", rows))
+    tables: dict[str, list[Row]]
+    claims: Iterable[Claim]
+    faults: Sequence[str] = ()
 
 
 def run(arguments: Sequence[str]) -> None:
     """Measure and print; ends with status 1 when a publication of ours was lost or came twice."""
     settings = settings_of(arguments, peer_python("pyobs"))
-    neighbours, pages = Neighbourhood(), _Pages()
+    versions = f"peer: {peer_versions(settings.peer, 'pyobs-core', 'slixmpp')}; servers: {versions_of_servers()}"
+    faults: list[str] = []
     say("servers start")
     with running_servers(*lives.THEIRS) as servers:
-        _measure(servers, settings, pages)
-    notes = _notes(settings, neighbours.share_of_others())
-    for title, rows in pages.tables:
-        report(title, rows, *PACKAGES, notes=notes)
-    report("Messaging claims", [claims.HEAD, *(claim.row() for claim in pages.claims)], *PACKAGES, notes=notes)
-    if pages.faults:
-        sys.exit("\n".join(pages.faults))
+        for name in settings.only:
+            neighbours = Neighbourhood()
+            part = _PARTS[name](servers, settings)
+            notes = [versions, *_notes(settings, neighbours.share_of_others())]
+            for title, rows in part.tables.items():
+                report(f"Messaging {title}", rows, *PACKAGES, notes=notes)
+            rows = [claims.HEAD, *(claim.row() for claim in part.claims)]
+            report(f"Messaging {name}: claims", rows, *PACKAGES, notes=notes)
+            sys.stdout.flush()
+            faults += part.faults
+    if faults:
+        sys.exit("\n".join(faults))
 
 
-def _measure(servers: dict[str, Running], settings: Settings, pages: _Pages) -> None:
-    if "calls" in settings.only:
-        bursts = calls.measure(servers, settings)
-        pages.add("calls", calls.table(bursts))
-        pages.claims += claims.of_calls(bursts)
-    if "events" in settings.only:
-        heard = events.measure(servers, settings)
-        pages.add("events", events.table(heard))
-        pages.claims += claims.of_events(heard)
-        pages.faults += claims.wrong(heard)
-    if "lives" in settings.only:
-        measured = lives.measure(servers, settings)
-        pages.add("starts", lives.start_table(measured))
-        pages.add("memory", lives.memory_table(measured))
-        pages.claims += claims.of_lives(measured)
+def _calls(servers: dict[str, Running], settings: Settings) -> Part:
+    bursts = calls.measure(servers, settings)
+    return Part({"calls": calls.table(bursts)}, claims.of_calls(bursts))
+
+
+def _events(servers: dict[str, Running], settings: Settings) -> Part:
+    heard = events.measure(servers, settings)
+    return Part({"events": events.table(heard)}, claims.of_events(heard), claims.wrong(heard))
+
+
+def _lives(servers: dict[str, Running], settings: Settings) -> Part:
+    measured = lives.measure(servers, settings)
+    tables = {"starts": lives.start_table(measured), "memory": lives.memory_table(measured)}
+    return Part(tables, claims.of_lives(measured))
+
+
+_PARTS: dict[str, Callable[[dict[str, Running], Settings], Part]] = {
+    "calls": _calls,
+    "events": _events,
+    "lives": _lives,
+}
 
 
 def _notes(settings: Settings, others: float) -> list[str]:
     quiet = "" if others < NOISE else ": the figures are spoiled, only ratios say something"
     return [
-        f"peer: {peer_versions(settings.peer, 'pyobs-core', 'slixmpp')}; servers: {versions_of_servers()}",
         "pytel and the floors: pytel's own servers with TLS; the peer: an ejabberd with the settings that it asks for",
         f"rounds: {settings.rounds}{', quick' if settings.quick else ''}, contestants in turn; "
         f"other programs used {others:.0%} of the processors{quiet}",
