@@ -156,6 +156,11 @@ class Bus(ABC):
     passwords: PasswordChecker | None = None
     """Who knows the passwords of people, where they have accounts on the bus itself."""
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether it has its own link; without it, nothing follows from not reaching others."""
+        return True
+
     @abstractmethod
     async def open(self, endpoint: Endpoint, card: Card) -> None:
         """Connect, appear to the others, and serve calls. Raises `Conflict` when the address is taken."""

@@ -19,6 +19,9 @@ POLL = 25.0
 """Real seconds that one `job.wait` waits."""
 LOST_AFTER = 15.0
 """Real seconds without a sign of the module after which its jobs count as lost."""
+CUT_OFF_AFTER = 600.0
+"""The same while one's own link is down: then the silence tells nothing of the module."""
+_PAUSE = 0.5
 
 
 class Link:
@@ -37,6 +40,11 @@ class Link:
         self.deadline = deadline
         self._bus = bus
         self._origin = origin
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the module's own link to the bus is up."""
+        return self._bus.is_connected
 
     async def call(
         self,
@@ -70,7 +78,7 @@ class RemoteJob(Job[Any]):
         """Start the job; a lost answer is asked for again under the same call id."""
         self._peer = self._link.resolve()
         call_id = ids.new_id()
-        patience = _Patience(str(self._peer.address))
+        patience = _Patience(str(self._peer.address), self._link)
         may_have_begun = False
         while True:
             try:
@@ -115,7 +123,7 @@ class RemoteJob(Job[Any]):
 
     async def _over(self) -> JobReport:
         await asyncio.shield(self._started)
-        patience = _Patience(str(self._peer.address) if self._peer else "the module")
+        patience = _Patience(str(self._peer.address) if self._peer else "the module", self._link)
         while True:
             try:
                 report = await self._ask("job.wait", timeout=POLL)
@@ -149,21 +157,25 @@ class RemoteJob(Job[Any]):
 
 
 class _Patience:
-    """Waits for a module that cannot be reached, but not for ever."""
+    """Waits for a module that cannot be reached, but not for ever; longer while one's own link is down."""
 
-    def __init__(self, who: str) -> None:
-        self._who = who
+    def __init__(self, who: str, link: Link) -> None:
+        self._who, self._link = who, link
         self._since: float | None = None
+        self._cut_off = 0.0
 
     def renew(self) -> None:
-        self._since = None
+        self._since, self._cut_off = None, 0.0
 
     async def pause(self, error: PytelError) -> None:
         now = asyncio.get_running_loop().time()
-        self._since = self._since if self._since is not None else now
-        if now - self._since > LOST_AFTER:
+        if self._link.is_connected:
+            self._since = self._since if self._since is not None else now
+        else:
+            self._since, self._cut_off = None, self._cut_off + _PAUSE
+        if self._cut_off > CUT_OFF_AFTER or (self._since is not None and now - self._since > LOST_AFTER):
             raise JobLost(f"{self._who} is gone and its job with it ({error.message})") from error
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(_PAUSE)
 
 
 def _retrieve(task: asyncio.Task[str]) -> None:

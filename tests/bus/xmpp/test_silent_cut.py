@@ -159,6 +159,7 @@ async def test_a_wire_that_is_cut_for_a_minute_loses_nothing_and_makes_nothing_l
             check_link(one, far)
             check_what_was_heard(one, far)
             check_what_was_lost(one, far)
+            assert far.job == "worked for far-waiter"
 
 
 @pytest.mark.slow

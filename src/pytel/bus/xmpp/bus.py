@@ -112,6 +112,11 @@ class XmppBus(Bus):
         return self._link.is_up
 
     @property
+    def is_connected(self) -> bool:
+        """Whether it has its own link."""
+        return self._link.is_up
+
+    @property
     def wants_link(self) -> bool:
         """Whether it was opened, and is neither closed nor ended."""
         return self._link.is_kept
