@@ -27,6 +27,8 @@ KEPT_EVENTS = 200
 KEPT_STATES = 20
 """States kept for who has begun to listen and is not known yet; a node keeps the last one."""
 ACKNOWLEDGE = 15.0
+STORE_AFTER = 0.01
+"""Real seconds between the sending of a publication and its storing."""
 WINDOW = 8
 """Items that the server is given to store at a time: what comes behind them on the stream waits, calls too."""
 _PUBLISH = f"<pubsub xmlns='{PUBSUB}'><publish node={{node}}>{{item}}</publish>{{options}}</pubsub>"
@@ -101,7 +103,7 @@ class Outbox:
         node.kept.append(kept)
         if self._link.can_write:
             self._send(node.topic, kept.item)
-            self._store(node, kept)
+            self._store_soon(node)
 
     def link_is_up(self) -> None:
         """Send what the server does not have, and the last states in any case: it may have lost its memory."""
@@ -133,6 +135,12 @@ class Outbox:
                     await self._taken.wait()
 
     # into the nodes
+
+    def _store_soon(self, node: _Node) -> None:
+        """Give the server an item to store when it has sent it out: storing takes it longer, and listeners wait."""
+        if not self._waiting:
+            asyncio.get_running_loop().call_later(STORE_AFTER, self._go_on)
+        self._waiting[node] = None
 
     def _store(self, node: _Node, kept: _Kept) -> None:
         if self._under_way >= self._window:
