@@ -260,7 +260,7 @@ def test_the_night_of_the_readme_and_its_report(folder: Path) -> None:
 @pytest.mark.timeout(200)
 def test_talking_to_the_demonstration(folder: Path, start: Callable[[str], Site]) -> None:
     start("pytel demo --headless")
-    said = talk(block_with("README.md", "pytel modules"), folder)
+    said = talk(block_with("README.md", "pytel state telescope"), folder)
     assert "telescope" in said["pytel modules"]
     assert "expose" in said["pytel call camera"]
     assert "sha256" in said['pytel call camera.expose "10 s" frame_type=dark']
