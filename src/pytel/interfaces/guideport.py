@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from pytel.base.units import ArcsecPerSecond, Duration
-from pytel.module import Capabilities, Interface, State, rpc
+from pytel.module import Capabilities, Interface, Role, State, rpc
 
 
 class GuideDirection(StrEnum):
@@ -35,9 +35,11 @@ class GuidePortCapabilities(Capabilities, frozen=True, kw_only=True):
 class GuidePort(Interface, state=GuidePortState, capabilities=GuidePortCapabilities):
     """Nudges a telescope that tracks, for a given time at the guide rate."""
 
-    @rpc(long=True, control=True)
+    @rpc(long=True, role=Role.OPERATOR)
     async def pulse_guide(self, direction: GuideDirection, duration: Duration) -> None:
         """Move at the guide rate for `duration`; done when the pulse is over. Both axes may move at a time.
+
+        Needs no lease, for it keeps what the holder of the lease asked for.
 
         Raises `Busy` while that axis is being moved, `LimitExceeded` above the longest pulse, `DeviceError`.
         """

@@ -73,6 +73,16 @@ class Telescope(Interface, state=TelescopeState, capabilities=TelescopeCapabilit
         """Move by a small angle on the sky: `ra` is along right ascension, times cos(dec)."""
         raise NotImplementedError
 
+    @rpc(long=True, role=Role.MODULE)
+    async def guide(self, ra: Arcsec, dec: Arcsec) -> None:
+        """Correct the tracking by a small angle on the sky, as a guider does: `ra` is along right ascension.
+
+        Needs no lease, for it keeps what the holder of the lease asked for, and does not count as an offset. Raises
+        `LimitExceeded` beyond an arcminute, `Busy` while the telescope moves, `NotReady` when it does not track,
+        `Cancelled` when a motion takes over, `DeviceError`, `DeviceTimeout`.
+        """
+        raise NotImplementedError
+
     @rpc(control=True)
     async def sync_radec(self, ra: RightAscension, dec: Declination) -> None:
         """Tell the mount where it really points."""

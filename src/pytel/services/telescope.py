@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from pytel.base import clock
-from pytel.base.errors import Cancelled, DeviceError, DeviceTimeout, LimitExceeded, PytelError
+from pytel.base.errors import Busy, Cancelled, DeviceError, DeviceTimeout, LimitExceeded, NotReady, PytelError
 from pytel.base.units import (
     Altitude,
     Arcsec,
@@ -38,9 +38,12 @@ _ARRIVED = 0.05
 """Degrees off at the end of a slew that still count as arrived (pointing errors are far smaller, mounts that are stuck
 farther off)."""
 _MOVING_POLL = 1.0
+_GUIDING_POLL = 0.2
 _POLL = 5.0
 _PARKED_POLL = 30.0
 _FARTHEST = 180.0
+FARTHEST_GUIDED: Arcsec = 60.0
+"""A guider that wants more has lost its field."""
 
 
 class MountReading(NamedTuple):
@@ -118,6 +121,7 @@ class BaseTelescope(Module, Telescope, FitsHeaderProvider, ABC):
     _target: tuple[float, float] | None = None
     _offset: tuple[float, float] = (0.0, 0.0)
     _motion: TelescopeStatus | None = None
+    _guiding = False
     _told: TelescopeState | None = None
 
     async def on_start(self) -> None:
@@ -187,11 +191,11 @@ class BaseTelescope(Module, Telescope, FitsHeaderProvider, ABC):
     def _status_of(self, reading: MountReading) -> TelescopeStatus:
         if self._motion is not None:
             return self._motion
-        if reading.slewing:
+        if reading.slewing and not self._guiding:
             return TelescopeStatus.SLEWING
         if reading.parked:
             return TelescopeStatus.PARKED
-        return TelescopeStatus.TRACKING if reading.tracking else TelescopeStatus.IDLE
+        return TelescopeStatus.TRACKING if reading.tracking or self._guiding else TelescopeStatus.IDLE
 
     def _tell(self, state: TelescopeState) -> None:
         if state != self._told:
@@ -273,6 +277,39 @@ class BaseTelescope(Module, Telescope, FitsHeaderProvider, ABC):
         await self._move(TelescopeStatus.SLEWING, lambda: self.begin_offset(ra, dec), lambda now: 0.0, distance=1.0)
         self._offset = (self._offset[0] + ra, self._offset[1] + dec)
         self._look_again.set()
+
+    @rpc(long=True)
+    async def guide(self, ra: Arcsec, dec: Arcsec) -> None:
+        """Correct the tracking by at most `FARTHEST_GUIDED`; whatever moves the telescope takes over."""
+        limit(math.hypot(ra, dec), 0.0, FARTHEST_GUIDED, "a correction", "arcsec")
+        reading = await self._look()
+        if self._motion is not None or self._guiding or reading.slewing:
+            raise Busy(f"{self.address} is moving; correct it again when it tracks", device=str(self.address))
+        if not reading.tracking:
+            raise NotReady(f"{self.address} does not track: there is nothing to correct", device=str(self.address))
+        self._guiding = True
+        try:
+            await self._tell_mount(self.begin_offset(ra, dec), "begin to move")
+            await self._corrected()
+        finally:
+            self._guiding = False
+            self._look_again.set()
+
+    async def _corrected(self) -> None:
+        """Wait for the end of a correction. Raises `Cancelled` when something else moves, `DeviceTimeout`."""
+        patience = self._duration(1.0) * MARGIN + patient(self.config.extra_time, 2.0)
+        ends = clock.time() + patience
+        while True:
+            reading = await self._look()
+            if self._motion is not None:
+                raise Cancelled(f"{self.address} was moved during the correction")
+            if not reading.slewing:
+                return
+            if clock.time() >= ends:
+                raise DeviceTimeout(
+                    f"{self.address} still moves after {patience:.0f} s; look at the mount", device=str(self.address)
+                )
+            await clock.sleep(min(_GUIDING_POLL, max(0.1, ends - clock.time())))
 
     async def sync_radec(self, ra: RightAscension, dec: Declination) -> None:
         """Tell the mount where it really points. Raises `DeviceError` unless it tracks, `LimitExceeded` if far off."""

@@ -14,12 +14,14 @@ import pytest
 from pytel.archive.store import DirectoryImageStore
 from pytel.base import clock, virtual
 from pytel.base.errors import (
+    Busy,
     Cancelled,
     ConnectionLost,
     DeviceError,
     DeviceTimeout,
     InvalidParams,
     LimitExceeded,
+    NotReady,
     PytelError,
 )
 from pytel.base.location import Location
@@ -195,6 +197,40 @@ def test_the_telescope_refuses_what_is_below_its_limit_or_near_the_sun(play: Pla
 
     play(low)
     play(sunny, NOON)
+
+
+def test_a_guider_corrects_the_tracking_and_a_slew_takes_over(play: Play) -> None:
+    async def scenario(site: Site) -> None:
+        mount = await telescope(site)
+        with pytest.raises(NotReady, match="track"):
+            await mount.guide(1.0, 1.0)
+        ra, dec = site.high()
+        await mount.move_radec(ra, dec)
+        correction = asyncio.ensure_future(_guided(mount, 0.0, -3.0))
+        await clock.sleep(0.5)
+        assert told(site).status is TelescopeStatus.TRACKING
+        with pytest.raises(Busy):
+            await mount.guide(1.0, 1.0)
+        await correction
+        await clock.sleep(1)
+        assert told(site).dec == pytest.approx(dec - 3.0 / 3600)
+        assert (told(site).offset_ra, told(site).offset_dec) == (0.0, 0.0)
+        with pytest.raises(LimitExceeded):
+            await mount.guide(59.0, 59.0)
+        overtaken = asyncio.ensure_future(_guided(mount, 0.0, 3.0))
+        await clock.sleep(0.5)
+        slew = mount.move_radec(ra, dec - 5.0)
+        with pytest.raises(Cancelled):
+            await overtaken
+        await slew
+        await clock.sleep(1)
+        assert told(site).dec == pytest.approx(dec - 5.0)
+
+    play(scenario)
+
+
+async def _guided(mount: Telescope, ra: float, dec: float) -> None:
+    await mount.guide(ra, dec)
 
 
 def test_tracking_ends_at_the_limit(play: Play) -> None:
