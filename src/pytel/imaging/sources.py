@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,13 +50,25 @@ class SourceList:
         return SourceList(**{field.name: getattr(self, field.name)[which] for field in fields(self)})
 
 
+class FlatFrame(NamedTuple):
+    """A frame above its background, without hot pixels; the `sky` that was taken away and the `noise`, in adu."""
+
+    pixels: NDArray[np.float32]
+    sky: float
+    noise: float
+
+
 @dataclass(frozen=True)
 class Quality:
-    """How sharp a frame is: median HFD and FWHM (pixels) of its good stars, and how many of these there are."""
+    """How sharp a frame is: median HFD and FWHM (pixels) of its good stars, and how many of these there are.
+
+    `hfd_error` is that of the median, by the scatter of the stars.
+    """
 
     hfd: float
     fwhm: float
     stars: int
+    hfd_error: float = float("nan")
 
 
 SATURATED = 4
@@ -64,6 +76,9 @@ SATURATED = 4
 _UNFIT = SATURATED | 8 | 16  # or cut off by the edge of the frame
 _MOST_ELLIPTIC = 0.5
 _ENOUGH = 100
+_USUAL_SCATTER = 0.05
+"""Of HFDs in one frame, relative: what differs over the field and with the place within a pixel."""
+_AS_STARS = 4
 
 
 def find_sources(
@@ -80,6 +95,13 @@ def find_sources(
     `saturation` (adu, background included) are flagged. Strongly defocused frames are searched on 4 x 4 binned
     pixels and measured on full ones. Raises `InvalidParams` for what is no frame.
     """
+    return find_in(
+        flatten(pixels), threshold=threshold, saturation=saturation, max_sources=max_sources, min_area=min_area
+    )
+
+
+def flatten(pixels: NDArray[Any]) -> FlatFrame:
+    """Subtract the background of a frame and take its hot pixels away. Raises `InvalidParams` for what is no frame."""
     if pixels.ndim != 2 or min(pixels.shape) < 16:
         raise InvalidParams(f"stars are looked for in frames of at least 16 x 16 pixels, not {pixels.shape}")
     data = np.ascontiguousarray(pixels, dtype=np.float32)
@@ -87,9 +109,21 @@ def find_sources(
         data = np.nan_to_num(data, nan=float(np.nanmedian(data)))
     flat, sky, noise = _subtract_background(data)
     _remove_hot_pixels(flat, noise)
-    level = None if saturation is None else saturation - sky
-    found = _measure(flat, _extract(flat, noise, threshold, min_area), level, _KERNEL_VARIANCE)
-    if _looks_blurred(found) and min(data.shape) >= 64 * _COARSE:
+    return FlatFrame(flat, sky, noise)
+
+
+def find_in(
+    frame: FlatFrame,
+    *,
+    threshold: float = 5.0,
+    saturation: float | None = None,
+    max_sources: int = 5000,
+    min_area: int = 5,
+) -> SourceList:
+    """Find stars as `find_sources` does, in a frame that is flattened already."""
+    flat, level = frame.pixels, None if saturation is None else saturation - frame.sky
+    found = _measure(flat, _extract(flat, frame.noise, threshold, min_area), level, _KERNEL_VARIANCE)
+    if _looks_blurred(found) and min(flat.shape) >= 64 * _COARSE:
         found = _find_blurred(flat, threshold, level, found)
     return found.select(slice(0, max_sources))
 
@@ -229,18 +263,21 @@ def _find_blurred(
 
 def median_hfd(sources: SourceList, *, min_stars: int = 5) -> float:
     """Median HFD (pixels) of the good stars. Raises `NoStars` when there are fewer than `min_stars`."""
-    return _quality(sources, min_stars).hfd
+    return quality_of(sources, min_stars=min_stars).hfd
 
 
 def image_quality(
     pixels: NDArray[Any], *, min_stars: int = 5, threshold: float = 5.0, saturation: float | None = None
 ) -> Quality:
     """Measure how sharp a frame is. Raises `NoStars` when fewer than `min_stars` good stars are found."""
-    return _quality(find_sources(pixels, threshold=threshold, saturation=saturation), min_stars)
+    return quality_of(find_sources(pixels, threshold=threshold, saturation=saturation), min_stars=min_stars)
 
 
-def _quality(sources: SourceList, min_stars: int) -> Quality:
-    """Medians over the brighter half of the good stars (round, whole, not saturated): of faint ones only cores show."""
+def quality_of(sources: SourceList, *, min_stars: int = 5) -> Quality:
+    """Medians over the brighter half of the good stars (round, whole, not saturated): of faint ones only cores show.
+
+    Raises `NoStars` when there are fewer than `min_stars` good ones.
+    """
     good = sources.select(((sources.flags & _UNFIT) == 0) & (sources.ellipticity < _MOST_ELLIPTIC))
     if len(good) < max(1, min_stars):
         raise NoStars(
@@ -249,4 +286,16 @@ def _quality(sources: SourceList, min_stars: int) -> Quality:
             needed=min_stars,
         )
     bright = good.select(slice(0, min(_ENOUGH, max(10, len(good) // 2))))
-    return Quality(hfd=float(np.median(bright.hfd)), fwhm=float(np.median(bright.fwhm)), stars=len(good))
+    hfd = float(np.median(bright.hfd))
+    return Quality(
+        hfd=hfd, fwhm=float(np.median(bright.fwhm)), stars=len(good), hfd_error=_error_of_median(bright.hfd, hfd)
+    )
+
+
+def _error_of_median(hfds: NDArray[np.float64], median: float) -> float:
+    """Error of the median of some HFDs; a few stars may agree by chance, so a usual scatter counts as some more."""
+    scatter = 1.4826 * float(np.median(np.abs(hfds - median)))
+    number = len(hfds)
+    usual = _USUAL_SCATTER * median
+    variance = (number * scatter**2 + _AS_STARS * usual**2) / (number + _AS_STARS)
+    return float(1.2533 * np.sqrt(variance / number))
