@@ -36,6 +36,13 @@ from pytel.interfaces.autoguider import (
     GuideStatistics,
     GuidingLost,
 )
+from pytel.interfaces.calibration import (
+    CalibrationFrames,
+    CalibrationSet,
+    CalibrationState,
+    CalibrationStatus,
+    CalibrationTaken,
+)
 from pytel.interfaces.camera import Camera, CameraCapabilities, CameraState, CameraStatus, Window
 from pytel.interfaces.control import Control, ControlState, Lease
 from pytel.interfaces.cover import (
@@ -119,7 +126,12 @@ __all__ = [
     "AutoGuider",
     "AutoGuiderState",
     "AutoGuiderStatus",
+    "CalibrationFrames",
     "CalibrationMissing",
+    "CalibrationSet",
+    "CalibrationState",
+    "CalibrationStatus",
+    "CalibrationTaken",
     "CalibratorStatus",
     "Camera",
     "CameraCapabilities",

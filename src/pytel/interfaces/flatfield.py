@@ -60,3 +60,13 @@ class FlatField(Interface, state=FlatFieldState, events=(FlatsTaken,)):
         Raises `FlatFieldFailed` and what camera, filter wheel and telescope raise.
         """
         raise NotImplementedError
+
+    @rpc(long=True, control=True, exclusive="flats")
+    async def take_flat_sets(
+        self, filters: tuple[str, ...], count: int = 10, binning: int = 1
+    ) -> list[FlatFieldResult]:
+        """Take flats in several filters, in the order that suits the light; a filter that fails is left out.
+
+        Raises `FlatFieldFailed` when there is no flat in any of them, and what the devices raise.
+        """
+        raise NotImplementedError
