@@ -70,7 +70,7 @@ def site_file() -> str:
             if not isinstance(field.default, msgspec.Struct):
                 continue
             section = type(field.default)
-            parts += [f"`{field.name}`: {_first(section)}", _table(section)]
+            parts += [f"`{field.name}`: {_first(section)}", _table(section, inner=True)]
     parts += ["## `simulation`", "The simulated world; what is not said is as in this table."]
     parts += [_table(WorldConfig)]
     for field in msgspec.structs.fields(WorldConfig):
@@ -95,14 +95,14 @@ def _is_ours(value: str) -> bool:
     return value.startswith("pytel.")
 
 
-def _table(kind: Any, *, defaults: bool = True) -> str:
+def _table(kind: Any, *, defaults: bool = True, inner: bool = False) -> str:
     told = field_docs(kind)
     head = ["key", "kind", "default", "what"] if defaults else ["key", "kind", "what"]
     rows = [head, ["---"] * len(head)]
     for field in msgspec.structs.fields(kind):
         row = [f"`{field.name}`", _kind(field.type), told.get(field.name, "")]
         if defaults:
-            row.insert(2, _default(field))
+            row.insert(2, _inline(field) if inner and isinstance(field.default, msgspec.Struct) else _default(field))
         rows.append(row)
     if not any(told.get(field.name) for field in msgspec.structs.fields(kind)):
         rows = [row[:-1] for row in rows]
@@ -194,6 +194,12 @@ def _inner(kind: Any) -> list[type]:
     """The structs in lists of a struct."""
     fields = [field for field in msgspec.structs.fields(kind) if not _is_struct(field.type)]
     return [found for field in fields for found in _structs(field.type)]
+
+
+def _inline(field: Any) -> str:
+    """The default of a section in a section, as it would be written."""
+    values = msgspec.to_builtins(field.default).items()
+    return "`{" + ", ".join(f"{name}: {value:g}" for name, value in values if isinstance(value, int | float)) + "}`"
 
 
 def _default(field: Any) -> str:

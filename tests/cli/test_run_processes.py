@@ -29,7 +29,7 @@ bus: xmpp
 xmpp: {{port: {port}, server: {kind}}}
 modules:
   weather: {{type: simulated-weather}}
-  safety: {{type: weather-safety, good_for: 10 s}}
+  safety: {{type: weather-safety, clear_after: 10 s, sun: null}}
   roof: {{type: simulated-roof}}
   telescope: {{type: simulated-telescope}}
   focuser: {{type: simulated-focuser}}

@@ -23,7 +23,7 @@ site: {name: here, latitude: -32.38, longitude: 20.81, elevation: 1771 m}
 simulation: {weather: {mode: clear}, pixels: stamp}
 modules:
   weather: {type: simulated-weather}
-  safety: {type: weather-safety, good_for: 10 s}
+  safety: {type: weather-safety, clear_after: 10 s, sun: null}
   roof: {type: simulated-roof}
   telescope: {type: simulated-telescope}
 """

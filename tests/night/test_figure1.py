@@ -29,7 +29,7 @@ simulation:
 modules:
   control: {{type: lease-control}}
   weather: {{type: simulated-weather}}
-  safety: {{type: weather-safety, good_for: 0 s}}
+  safety: {{type: weather-safety, clear_after: 0 s, sun: null}}
   roof: {{type: simulated-roof}}
   telescope: {{type: simulated-telescope}}
   focuser: {{type: simulated-focuser}}

@@ -226,6 +226,30 @@ def test_a_roof_that_is_gone_in_bad_weather_calls_a_person(site: Run) -> None:
     assert (Urgency.CALL, ROOF) in site(scenario)
 
 
+def test_without_what_is_required_the_robot_refuses_and_the_roof_stays_shut(site: Run) -> None:
+    async def scenario(site: Any) -> bool:
+        await begin(site)
+        kind = type(site.runtimes["camera"].module)
+        await site.crash("camera")
+        await clock.sleep(DUSK + HOUR)
+        assert "open" not in dict(site.world.open_at).values()
+        await site.start("camera", kind)
+        await clock.sleep(HOUR)
+        return "open" in dict(site.world.open_at).values()
+
+    assert site(scenario)
+
+
+def test_a_robot_that_requires_nothing_is_refused(site: Run) -> None:
+    async def scenario(site: Any) -> Any:
+        await begin(site, required=())
+        await clock.sleep(DUSK + 2 * HOUR)
+        assert "open" not in dict(site.world.open_at).values()
+        return site.world.notices
+
+    assert (Urgency.WARNING, "Trouble while looking for what is required") in site(scenario)
+
+
 def test_a_safety_monitor_that_cannot_be_understood_closes(site: Run) -> None:
     async def scenario(site: Any) -> Any:
         await begin(site)

@@ -1,146 +1,196 @@
-"""The safety monitor: weather against limits."""
+"""The safety monitor of a site: weather, Sun, disk, and whether all is there that must be."""
 
 from __future__ import annotations
 
-import asyncio
-from datetime import datetime, timedelta
-from pathlib import Path
+import shutil
+from collections.abc import Iterable
+from functools import partial
+from typing import NamedTuple
 
-import msgspec
-
-from pytel.automation.limits import Fault, WeatherLimits, judge_age, judge_reading
-from pytel.automation.verdict import Verdict
+from pytel.automation.limits import DiskRule, Fault, Judge, Rule, SunRule, WeatherRules, judge_age, sensor_value
+from pytel.automation.safety_monitor import REAL_PATIENCE, BaseSafetyMonitor, Check
+from pytel.automation.safety_probe import PERIOD, Probe
 from pytel.base import clock
-from pytel.base.files import write_atomically
+from pytel.base.errors import LimitExceeded
+from pytel.base.location import Location
 from pytel.base.threads import in_thread
-from pytel.base.units import Celsius, Duration, MetresPerSecond, MillimetresPerHour, Percent
-from pytel.interfaces.safety import SafetyChanged, SafetyMonitor, SafetyMonitorState
-from pytel.interfaces.weather import WeatherState
-from pytel.module.config import ModuleConfig
+from pytel.base.units import Degrees, Duration, Seconds
+from pytel.interfaces.weather import WeatherState, WeatherStation
 from pytel.module.handlers import background, on
-from pytel.services import Module
+from pytel.services.required import Required
 from pytel.services.timing import patient
 
-_REAL_PATIENCE = 2.0
-"""Real seconds that computers may be late on a fast clock before that counts as silence."""
+LONGEST_DAYLIGHT: Seconds = 12 * 3600.0
 
 
-class WeatherSafetyMonitor(Module, SafetyMonitor):
-    """Judges all weather stations by limits: one that is bad, silent or lacks a sensor makes the site unsafe.
+class _Heard(NamedTuple):
+    weather: WeatherState
+    when: Seconds
+    """Elapsed."""
 
-    It starts unsafe, and says safe again only after all stations have been good for `good_for`. A station that was
-    heard once must go on speaking; restart this module to forget it.
+
+class WeatherSafetyMonitor(BaseSafetyMonitor):
+    """Judges all weather stations by rules: one that is bad or silent makes the site unsafe.
+
+    It starts unsafe, and says safe again only after each thing that was bad has been good for its time to clear. A
+    station that was heard once must go on speaking; what is `required` must be there also after a restart. Also looked
+    at are the Sun and the room on the disk.
     """
 
-    class Config(ModuleConfig, frozen=True, kw_only=True):
-        """Limits (None switches one off) and times."""
+    class Config(BaseSafetyMonitor.Config, frozen=True, kw_only=True):
+        """Rules (null switches one off) and times."""
 
-        max_wind_speed: MetresPerSecond | None = 15.0
-        max_wind_gust: MetresPerSecond | None = 20.0
-        max_humidity: Percent | None = 88.0
-        min_dew_point_spread: Celsius | None = 2.0
-        max_rain_rate: MillimetresPerHour | None = 0.0
-        max_cloud_cover: Percent | None = 80.0
+        rules: WeatherRules = WeatherRules()
+        sun: SunRule | None = SunRule(unsafe_above=0.0)
+        """The Sun's altitude in an open roof; null at an observatory of the Sun."""
+        disk: DiskRule | None = DiskRule(unsafe_below=16 * 2**20)
+        """The room left in the state directory."""
+        required: tuple[str, ...] = ("WeatherStation",)
+        """Modules, and interfaces that somebody must offer, without which it is not safe; none: it is never safe."""
         max_age: Duration = 18.0
-        """A station that is silent for longer is bad; with the closing it is under the verdict's expiry."""
-        good_for: Duration = 600.0
-        heartbeat: Duration = 5.0
-        expiry: Duration = 20.0
-        require_weather: bool = True
+        """What is silent for longer is bad; with the closing it is under the verdict's expiry."""
 
     config: Config
 
     async def on_start(self) -> None:
-        """Read what was declared, and begin unsafe."""
-        names = WeatherLimits.__struct_fields__
-        self._limits = WeatherLimits(**{name: getattr(self.config, name) for name in names})
-        self._readings: dict[str, WeatherState] = {}
-        self._heard: dict[str, datetime] = {}
-        self._turned = asyncio.Event()
-        self._max_age = patient(self.config.max_age, _REAL_PATIENCE)
-        self._declared = await in_thread(_read_declared, self._file)
-        self._verdict = Verdict(clock.now(), self.config.good_for)
-        self._judge()
-        self._publish()
+        """Begin unsafe."""
+        config = self.config
+        self._judge_of_weather = Judge(config.rules)
+        self._heard: dict[str, _Heard] = {}
+        self._gave: set[tuple[str, str]] = set()  # station and sensor: who gave a value once must go on
+        self._max_age = patient(config.max_age, REAL_PATIENCE)
+        self._required = Required(self, config.required)
+        self._seen: dict[str, Seconds] = {}
+        self._daylight_until = float("-inf")
+        self._bad_values: set[str] = set()
+        self._sun: Probe[Degrees] = Probe("the Sun's altitude", self._sun_altitude, self._max_age)
+        self._disk: Probe[float] = Probe("the room on the disk", self._room, self._max_age)
+        await super().on_start()
+
+    @property
+    def longest_clearing(self) -> Seconds:
+        """The longest of all rules."""
+        return self._judge_of_weather.longest_clearing
+
+    # what comes in
 
     @on(WeatherState, policy="all")
     async def new_weather(self, weather: WeatherState) -> None:
         """Judge at once, in the turn of the reading."""
         station = str(self.sender())
-        self._readings[station], self._heard[station] = weather, clock.now()
-        self._judge()
-        self._turned.set()
+        self._heard[station] = _Heard(weather, clock.elapsed())
+        self._gave |= {
+            (station, sensor) for sensor in self._judge_of_weather.sensors if sensor_value(weather, sensor) is not None
+        }
+        self.judge()
 
     @background
-    async def watch(self) -> None:
-        """Repeat the verdict, and notice silence the moment it has lasted too long."""
-        next_beat = clock.time()
-        while True:
-            self._judge()
-            if clock.time() >= next_beat - 1e-6:
-                self._publish()
-                next_beat = clock.time() + self.config.heartbeat
-            self._turned.clear()
-            await clock.wait_for_event(self._turned, min(next_beat, self._next_silence()) - clock.time())
+    async def look_around(self) -> None:
+        """Measure the Sun and the disk."""
+        probes: list[Probe[float]] = [self._sun] if self.config.sun else []
+        probes += [self._disk] if self.config.disk else []
+        while probes:
+            for probe in probes:
+                await probe.look()
+            self.judge()
+            await clock.sleep(PERIOD)
 
-    async def declare_unsafe(self, reason: str) -> None:
-        """Keep the site closed until `clear_unsafe`, also over restarts."""
-        self._declared = reason or "declared unsafe"
-        self._judge()
-        await in_thread(write_atomically, self._file, [msgspec.json.encode(self._declared)])
+    async def _sun_altitude(self) -> Degrees:
+        return await in_thread(_sun_altitude_at, clock.time(), self.site.location)
 
-    async def clear_unsafe(self) -> None:
-        """Let the sensors decide again."""
-        await in_thread(self._file.unlink, True)
-        self._declared = None
-        self._judge()
+    async def _room(self) -> float:
+        return float((await in_thread(shutil.disk_usage, self.site.state_dir)).free)
 
-    @property
-    def _file(self) -> Path:
-        return self.directory / "declared.json"
+    async def allow_daylight(self, duration: Duration) -> None:
+        """Let the roof be open in daylight for a while, and no longer than this monitor runs."""
+        if duration > LONGEST_DAYLIGHT:
+            raise LimitExceeded(f"daylight can be allowed for {LONGEST_DAYLIGHT / 3600:.0f} hours at most")
+        self._daylight_until = clock.elapsed() + duration
+        self.log.warning("%s allows daylight for %.0f s", self.origin, duration)
+        self.judge()
 
-    def _judge(self) -> None:
-        was_safe = self._verdict.safe
-        if self._verdict.update(self._faults(), clock.now()):
-            self._publish()
-        if self._verdict.safe != was_safe:
-            self.log.info("the site is %s: %s", "safe" if self._verdict.safe else "unsafe", self._verdict.reasons)
-            self.publish(SafetyChanged(safe=self._verdict.safe, reasons=self._verdict.reasons))
+    # what is looked at
 
-    def _faults(self) -> list[Fault]:
-        faults = [] if self._declared is None else [Fault("declared", self._declared)]
-        if not self._readings and self.config.require_weather:
+    def checks(self) -> Iterable[Check]:
+        """Presence, silence, the rules, the Sun, the disk."""
+        yield "what is required", self._check_required
+        yield "the stations", self._check_ages
+        for sensor in self._judge_of_weather.sensors:
+            yield sensor, partial(self._check_sensor, sensor)
+        if self.config.sun is not None:
+            yield "the Sun", partial(self._sun.faults, self._check_sun)
+        if self.config.disk is not None:
+            yield "the disk", partial(self._disk.faults, self._check_disk)
+
+    def _check_required(self) -> list[Fault]:
+        if not self._required:
+            text = "the list `required` is empty; name what must be there, such as WeatherStation"
+            return [Fault("required", text)]
+        now, missing = clock.elapsed(), set(self._required.missing())
+        self._seen.update((name, now) for name in self.config.required if name not in missing)
+        return [
+            Fault(f"required:{name}", f"{name} is required and not there")
+            for name in self.config.required
+            if now - self._seen.get(name, float("-inf")) >= self._max_age
+        ]
+
+    def _check_ages(self) -> list[Fault]:
+        now, elapsed = clock.now(), clock.elapsed()
+        faults = [
+            Fault(f"{name}:unheard", f"weather station {name} has not spoken yet")
+            for name in self.config.required
+            if name not in self._heard and name in self._stations()
+        ]
+        if not self._heard and self._judge_of_weather.sensors:
             faults.append(Fault("no-weather", "no weather station has spoken yet"))
-        for station, weather in sorted(self._readings.items()):
-            faults += judge_age(station, weather.measured, self._heard[station], clock.now(), self._max_age)
-            faults += judge_reading(station, weather, self._limits)
+        for station, heard in sorted(self._heard.items()):
+            faults += judge_age(station, heard.weather.measured, elapsed - heard.when, now, self._max_age)
         return faults
 
-    def _next_silence(self) -> float:
-        """When a station will have been silent for too long, or the verdict may turn good."""
-        now = clock.time()
-        spoken = [min(weather.measured, self._heard[station]) for station, weather in self._readings.items()]
-        turns = [when.timestamp() + self._max_age for when in spoken]
-        if self._verdict.good_from is not None and not self._verdict.safe:
-            turns.append(self._verdict.good_from.timestamp())
+    def _check_sensor(self, sensor: str) -> list[Fault]:
+        givers = {station for station in self._heard if (station, sensor) in self._gave}
+        if self._heard and not givers:
+            stations = " and ".join(sorted(self._heard))
+            text = (
+                f"no {sensor} comes from {stations}, and a rule needs it (set the rule to null if there is no sensor)"
+            )
+            return [Fault(f"{sensor}:missing", text)]
+        faults: list[Fault] = []
+        for station in sorted(givers):
+            faults += self._judge_of_weather.reading(sensor, station, *self._heard[station])
+        return faults
+
+    def _check_sun(self, altitude: Degrees) -> list[Fault]:
+        if clock.elapsed() < self._daylight_until:
+            return []
+        return self._judge_value("sun", "the Sun", self.config.sun, altitude, f"{altitude:.1f}° high")
+
+    def _check_disk(self, room: float) -> list[Fault]:
+        return self._judge_value("disk", "the state directory", self.config.disk, room, f"{room / 2**20:.0f} MiB free")
+
+    def _judge_value(self, key: str, what: str, rule: Rule | None, value: float, shown: str) -> list[Fault]:
+        if rule is None:
+            return []
+        if rule.bounds().complaint(value, key in self._bad_values) is None:
+            self._bad_values.discard(key)
+            return []
+        self._bad_values.add(key)
+        return [Fault(key, f"{what}: {shown}", rule.clear_after)]
+
+    def _stations(self) -> set[str]:
+        return {str(self.address_of(proxy)) for proxy in self.find_all(WeatherStation)}
+
+    def next_turn(self, now: Seconds) -> Seconds:
+        """When a station will have been silent for too long."""
+        age_of_clock = clock.time()
+        turns = [self._daylight_until]
+        for heard in self._heard.values():
+            spoken = now - (age_of_clock - heard.weather.measured.timestamp())
+            turns.append(min(spoken, heard.when) + self._max_age)
         return min((turn for turn in turns if turn > now), default=float("inf"))
 
-    def _publish(self) -> None:
-        self.publish(
-            SafetyMonitorState(
-                safe=self._verdict.safe,
-                reasons=self._verdict.reasons,
-                expires=clock.now() + timedelta(seconds=patient(self.config.expiry, _REAL_PATIENCE)),
-                since=self._verdict.since,
-            )
-        )
 
+def _sun_altitude_at(when: float, location: Location) -> Degrees:
+    from pytel.sky.almanac import sun_altitude  # heavy: numpy and ERFA
 
-def _read_declared(path: Path) -> str | None:
-    """What somebody declared before the last stop; a file that cannot be read counts as a declaration."""
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=str)
-    except FileNotFoundError:
-        return None
-    except (OSError, msgspec.DecodeError):
-        return f"declared unsafe, but {path} cannot be read: call clear_unsafe when all is well"
+    return sun_altitude(when, location)

@@ -115,6 +115,11 @@ def time() -> float:
     return _current.time()
 
 
+def elapsed() -> float:
+    """Seconds of site time that pass steadily, whoever sets the clock: only differences mean something."""
+    return asyncio.get_running_loop().time() * _current.rate
+
+
 def now() -> datetime:
     """Site time as an aware datetime in UTC."""
     return datetime.fromtimestamp(_current.time(), UTC)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from pytel.base.units import Duration
 from pytel.module import Event, Interface, Role, State, rpc
 
 
@@ -43,4 +44,12 @@ class SafetyMonitor(Interface, state=SafetyMonitorState, events=(SafetyChanged,)
     @rpc(role=Role.OPERATOR)
     async def clear_unsafe(self) -> None:
         """Take a declared reason back; the sensors decide again."""
+        raise NotImplementedError
+
+    @rpc(role=Role.OPERATOR)
+    async def allow_daylight(self, duration: Duration) -> None:
+        """Let the roof be open while the Sun is up, for so long (0: no longer); a restart ends it.
+
+        Raises `LimitExceeded` for more than 12 hours.
+        """
         raise NotImplementedError

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from pytel.base import clock
-from pytel.base.errors import Busy, DeviceError, ModuleNotFound, PytelError, StorageFull, wrap
+from pytel.base.errors import Busy, ConfigError, DeviceError, ModuleNotFound, PytelError, StorageFull, wrap
 from pytel.interfaces.enclosure import Enclosure
 from pytel.interfaces.notifier import Urgency
 from pytel.interfaces.observer import ObserverStatus
@@ -25,6 +25,7 @@ from pytel.observing.taskrun import TaskRunner
 from pytel.observing.together import stop_all
 from pytel.observing.windows import Windows
 from pytel.services import Module
+from pytel.services.required import Required
 
 _STATUS = {
     Kind.UNSAFE: ObserverStatus.WAITING_FOR_SAFETY,
@@ -64,6 +65,8 @@ class NightRun:
         self._changed, self._paused = changed, paused
         self._backoff = Backoff(config.first_retry, config.longest_retry)
         self._windows = Windows(night.open, night.close, module.site.location)
+        self._required = Required(module, config.required)
+        self._needs_enclosure = "Enclosure" in config.required
         self._opened = False
 
     async def run(self) -> None:
@@ -114,7 +117,7 @@ class NightRun:
         failures = await self._rig.secure()
         for error in failures:
             await self._log.mishap(error)
-        if self._config.require_enclosure and not self._module.has(Enclosure):
+        if self._needs_enclosure and not self._module.has(Enclosure):
             lost = ModuleNotFound("the enclosure is gone, so nobody sees that it is closed; is its module started?")
             await self._people.tell(Urgency.CALL, ROOF, lost.message)
             await self._log.mishap(lost)
@@ -174,10 +177,21 @@ class NightRun:
         else:
             await self._wait_for_target(next_start(candidates, clock.time(), self._windows))
 
-    async def _open(self) -> None:
-        if self._config.require_enclosure and not self._module.has(Enclosure):
+    def _refuse_incomplete(self) -> None:
+        """Robotic mode needs all that the site says it needs. Raises `ModuleNotFound`, `ConfigError`."""
+        if not self._required:
+            self._log.doing("looking for what is required")
+            raise ConfigError("robotic mode is refused: the robot's list `required` is empty; name what it must have")
+        missing = self._required.missing()
+        if self._needs_enclosure and not self._module.has(Enclosure):
             self._log.doing("opening")
             raise ModuleNotFound("no enclosure is there to be opened; is it started?", device="enclosure")
+        if missing:
+            self._log.doing("looking for what is required")
+            raise ModuleNotFound(f"robotic mode is refused without {' and '.join(missing)}; is it started?")
+
+    async def _open(self) -> None:
+        self._refuse_incomplete()
         if self._rig.opening_fault() is not None:
             self._log.doing("opening")
             self._board.show(ObserverStatus.OPENING)

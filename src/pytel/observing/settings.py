@@ -28,7 +28,8 @@ class ObserverConfig(ModuleConfig, frozen=True, kw_only=True):
     longest_retry: Duration = 300.0
     archive_patience: Duration = 300.0
     """How long a frame may be on its way to the archive before somebody looks after it."""
-    require_enclosure: bool = True
+    required: tuple[str, ...] = ("SafetyMonitor", "Enclosure", "Telescope", "Camera")
+    """Modules, and interfaces that somebody must offer, without which it does not work; none: it never works."""
 
 
 class Backoff:
