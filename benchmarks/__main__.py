@@ -8,8 +8,8 @@ from __future__ import annotations
 import importlib
 import sys
 
-ALL = ("gateway", "images", "leanness", "local_bus", "messaging", "virtual_night")
-WITH_OPTIONS = ("messaging",)
+ALL = ("accuracy", "gateway", "images", "leanness", "local_bus", "messaging", "virtual_night")
+WITH_OPTIONS = ("accuracy", "messaging")
 
 
 def main() -> None:
