@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+import signal
+
+import hypothesis
 import pytest
 
 pytest_plugins = ("pytester",)
+
+# How long an example takes says something of the machine's load, not of the code.
+hypothesis.settings.register_profile("pytel", deadline=None)
+hypothesis.settings.load_profile("pytel")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell starts what runs in its background with Ctrl-C ignored, and children would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
