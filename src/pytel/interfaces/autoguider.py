@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from pytel.base.errors import PytelError
-from pytel.base.units import Arcsec
+from pytel.base.units import Arcsec, ArcsecPerSecond
 from pytel.module import Event, Interface, Role, State, Struct, rpc
 
 
@@ -24,7 +24,7 @@ class AutoGuiderStatus(StrEnum):
 
 
 class GuideOffset(Struct, frozen=True, kw_only=True):
-    """How far the field had drifted, on the sky (`ra` times cos(dec)), and when."""
+    """How far the telescope was from where it should have been, on the sky (`ra` times cos(dec)), and when."""
 
     time: datetime
     ra: Arcsec
@@ -32,12 +32,20 @@ class GuideOffset(Struct, frozen=True, kw_only=True):
 
 
 class GuideStatistics(Struct, frozen=True, kw_only=True):
-    """How well it guides since the reference was taken."""
+    """How well it guides since the reference was taken.
+
+    `frames` were measured, `rejected` ones showed no field or an offset that was not believed; the drift is that of
+    the telescope without corrections, as far as it is known.
+    """
 
     corrections: int
     rms_ra: Arcsec
     rms_dec: Arcsec
     max_offset: Arcsec
+    frames: int = 0
+    rejected: int = 0
+    drift_ra: ArcsecPerSecond = 0.0
+    drift_dec: ArcsecPerSecond = 0.0
 
 
 class AutoGuiderState(State, frozen=True, kw_only=True):

@@ -73,6 +73,17 @@ class Camera(Interface, state=CameraState, events=(NewImage,), capabilities=Came
         """
         raise NotImplementedError
 
+    @rpc(long=True, role=Role.MODULE, exclusive="exposure")
+    async def take_guide_frame(
+        self, exposure_time: Duration, binning: int = 1, window: Window | None = None
+    ) -> ImageRef:
+        """Take a frame of the kind `guide`, as a guider does; done when the store has it.
+
+        Needs no lease, and is not announced: whoever asked for it releases it at the store, and nobody archives it.
+        Raises what `expose` raises, and `Busy` during another exposure.
+        """
+        raise NotImplementedError
+
     @rpc(always=True)
     async def stop_exposure(self) -> None:
         """End the exposure now and keep what was collected."""

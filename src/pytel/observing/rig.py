@@ -7,6 +7,7 @@ import asyncio
 from pytel.base import clock
 from pytel.base.errors import Busy, DeviceError, ModuleNotFound, NotReady, PytelError, Timeout
 from pytel.base.units import Celsius, Seconds
+from pytel.interfaces.acquisition import Acquisition
 from pytel.interfaces.autofocus import AutoFocus, FocusResult
 from pytel.interfaces.camera import Camera, CameraCapabilities, CameraState, CameraStatus
 from pytel.interfaces.enclosure import Enclosure, EnclosureCapabilities, EnclosureState, EnclosureStatus
@@ -23,6 +24,7 @@ from pytel.sky.coordinates import local_sidereal_time
 MOTION: Seconds = 600.0
 """No slew, parking, roof or focuser takes longer."""
 FOCUS_RUN: Seconds = 1800.0
+ACQUISITION: Seconds = 900.0
 
 
 class Rig:
@@ -92,6 +94,14 @@ class Rig:
             await telescope.park()
             await telescope.unpark()
             await telescope.move_radec(target.ra, target.dec)
+
+    async def acquire(self, target: Target) -> None:
+        """Bring a target to the middle of the detector, where a module for it is there; the telescope points there.
+
+        Raises `AcquisitionFailed` and what devices raise.
+        """
+        if self._module.has(Acquisition):
+            await self._module.find(Acquisition, deadline=ACQUISITION).acquire(target.ra, target.dec)
 
     async def point_high(self) -> None:
         """Slew to a field near the zenith, where any focus frame is good."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pytel.base.units import Altitude, Celsius, Duration, Seconds
 from pytel.module.config import ModuleConfig
 
@@ -22,6 +24,8 @@ class ObserverConfig(ModuleConfig, frozen=True, kw_only=True):
     focus_interval: Duration = 7200.0
     focus_temperature_change: Celsius = 2.0
     focus_retry: Duration = 900.0
+    acquire: Literal["auto", "never"] = "auto"
+    """Bring each target to the middle of the detector by the stars, if a module for that is there."""
     postpone: Duration = 600.0
     """How long a task waits after a device failed on it, longer each time."""
     first_retry: Duration = 10.0

@@ -16,6 +16,7 @@ from pytel.base.errors import (
     Timeout,
 )
 from pytel.base.units import Celsius
+from pytel.interfaces.acquisition import AcquisitionFailed
 from pytel.interfaces.focuser import FocuserState
 from pytel.interfaces.observer import ObserverStatus
 from pytel.interfaces.tasks import Exposures, Task, TaskStatus
@@ -69,7 +70,7 @@ class TaskRunner:
     async def run(self, choice: Choice) -> None:
         """Take the missing exposures of a task as long as it may be observed.
 
-        A task on which a device fails is postponed, and the error raised.
+        A task on which a device or the acquisition fails is postponed, and the error raised.
         """
         task = choice.task
         self._board.task = task
@@ -78,7 +79,7 @@ class TaskRunner:
         except (InvalidParams, Conflict) as error:
             await self._queue.set_status(task, TaskStatus.FAILED, error.message)
             raise
-        except (DeviceError, LimitExceeded, Timeout) as error:
+        except (DeviceError, LimitExceeded, Timeout, AcquisitionFailed) as error:
             await self._queue.postpone(task, self._config.postpone, error.message)
             raise
         finally:
@@ -88,7 +89,9 @@ class TaskRunner:
         task = choice.task
         await self._queue.set_status(task, TaskStatus.RUNNING)
         missing = missing_exposures(task, self._progress.done(task))
-        await self._acquire(task, series_of(task, missing[0]))
+        await self._slew(task, series_of(task, missing[0]))
+        await self.focus_if_due()  # first: blurred stars are hard to recognise
+        await self._acquire(task)
         for index in missing:
             series = series_of(task, index)
             if self._queue.is_cancelled(task):
@@ -100,10 +103,16 @@ class TaskRunner:
             await self._take(task, index, series)
         await self._queue.set_status(task, TaskStatus.RUNNING, "waiting for the archive")
 
-    async def _acquire(self, task: Task, series: Exposures) -> None:
+    async def _slew(self, task: Task, series: Exposures) -> None:
         self._log.doing("slewing")
         self._board.show(ObserverStatus.ACQUIRING)
         await self._rig.prepare(task.target, series)
+
+    async def _acquire(self, task: Task) -> None:
+        if self._config.acquire == "auto":
+            self._log.doing("acquiring")
+            self._board.show(ObserverStatus.ACQUIRING)
+            await self._rig.acquire(task.target)
 
     async def focus_if_due(self) -> None:
         """Focus when it is time. A run that fails is recorded, and work goes on with the focus as it was."""

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _DARK = frozenset({FrameType.BIAS, FrameType.DARK})
+_OF_THE_TASK = frozenset({"TASKID", "TASKEXP"})
+"""Cards of the exposure that a guider's frames accompany: these frames are none of its task."""
 
 
 class CameraPhase(StrEnum):
@@ -213,7 +215,19 @@ class BaseCamera(Module, Camera, ABC):
         window: Window | None = None,
     ) -> ImageRef:
         """Take one image; done when the store has it."""
-        settings = self._checked(exposure_time, frame_type, binning, window)
+        new = await self._expose(self._checked(exposure_time, frame_type, binning, window), frame_type)
+        self.publish(new)
+        return new.image
+
+    @rpc(long=True)
+    async def take_guide_frame(
+        self, exposure_time: Duration, binning: int = 1, window: Window | None = None
+    ) -> ImageRef:
+        """Take a frame that nobody archives; done when the store has it."""
+        settings = self._checked(exposure_time, FrameType.GUIDE, binning, window)
+        return (await self._expose(settings, FrameType.GUIDE)).image
+
+    async def _expose(self, settings: ExposureSettings, frame_type: FrameType) -> NewImage:
         self._aborted.clear()
         headers = asyncio.create_task(self._headers(ExposureMoment.START))
         try:
@@ -230,8 +244,13 @@ class BaseCamera(Module, Camera, ABC):
             self._exposing = None
             self._tell()
         self.clear_alarm("exposure")
-        self.publish(new)
-        return new.image
+        return new
+
+    def estimate_take_guide_frame(
+        self, exposure_time: Duration, binning: int = 1, window: Window | None = None
+    ) -> Seconds:
+        """Exposure and read-out."""
+        return exposure_time + self.config.readout_time
 
     def estimate_expose(
         self,
@@ -389,6 +408,8 @@ class BaseCamera(Module, Camera, ABC):
     async def _keep(self, exposure: Exposure, at_start: CollectedHeaders) -> tuple[ImageRef, NewImage]:
         """Write the image with all its cards and commit it."""
         given = merge_headers(at_start, exposure.cards_at_end)
+        if exposure.frame_type is FrameType.GUIDE:
+            given = {keyword: card for keyword, card in given.items() if keyword not in _OF_THE_TASK}
         created: datetime = clock.now()
         ref = await self.images.put(
             lambda path: write_exposure(path, exposure, given, self.config, str(self.address), self.log, created)

@@ -1,0 +1,37 @@
+"""Moving the telescope by a guider's correction: by its own means, or by pulses of a guide port."""
+
+from __future__ import annotations
+
+import asyncio
+
+from pytel.automation.guiding_sky import Shift
+from pytel.base.units import Arcsec, ArcsecPerSecond, Duration, Seconds
+from pytel.interfaces.guideport import GuideDirection, GuidePort, GuidePortCapabilities
+from pytel.interfaces.telescope import Telescope
+from pytel.services import Module
+
+_MOVE: Seconds = 60.0
+_SHORTEST: Duration = 0.005
+
+
+async def correct_by_telescope(module: Module, correction: Shift) -> None:
+    """Let the telescope correct itself. Raises what `Telescope.guide` raises."""
+    await module.find(Telescope, deadline=_MOVE).guide(correction.ra, correction.dec)
+
+
+async def correct_by_port(module: Module, correction: Shift) -> None:
+    """Give pulses on both axes at a time. Raises what `GuidePort.pulse_guide` raises."""
+    able = await module.capabilities_of(GuidePortCapabilities)
+    east_west = GuideDirection.EAST if correction.ra > 0 else GuideDirection.WEST
+    north_south = GuideDirection.NORTH if correction.dec > 0 else GuideDirection.SOUTH
+    pulses = (
+        (east_west, _pulse(correction.ra, able.rate_ra, able.max_pulse)),
+        (north_south, _pulse(correction.dec, able.rate_dec, able.max_pulse)),
+    )
+    port = module.find(GuidePort, deadline=able.max_pulse + _MOVE)
+    await asyncio.gather(*(port.pulse_guide(way, duration) for way, duration in pulses if duration >= _SHORTEST))
+
+
+def _pulse(angle: Arcsec, rate: ArcsecPerSecond, longest: Duration) -> Duration:
+    """How long a pulse is; what is over the longest is left to the next correction."""
+    return min(abs(angle) / rate, longest)
