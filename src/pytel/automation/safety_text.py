@@ -1,0 +1,164 @@
+"""A safety monitor over a text that somebody else publishes: the state of a roof, the one line of a station, a UPS."""
+
+from __future__ import annotations
+
+import re
+import zoneinfo
+from collections.abc import Iterable
+from datetime import UTC, datetime, tzinfo
+
+from pytel.automation.limits import Fault
+from pytel.automation.safety_monitor import REAL_PATIENCE, BaseSafetyMonitor, Check
+from pytel.automation.safety_source import Text, source
+from pytel.base import clock
+from pytel.base.errors import ConfigError, PytelError, wrap
+from pytel.base.threads import in_thread
+from pytel.base.units import Duration, Seconds
+from pytel.module.handlers import background
+from pytel.services.timing import patient
+
+_AHEAD: Seconds = 60.0
+"""A time in the text may be this far in the future: clocks differ."""
+_SHOWN = 80
+
+
+class TextSafetyMonitor(BaseSafetyMonitor):
+    """Says what a text says: safe while a pattern is found in it, unsafe for all else.
+
+    Patterns are regular expressions of Python, searched in the whole text, `^` and `$` at each line.
+    """
+
+    class Config(BaseSafetyMonitor.Config, frozen=True, kw_only=True):
+        """The source (one of `path`, `url`, `command`), what it says when it is safe, and how old it may be."""
+
+        path: str | None = None
+        url: str | None = None
+        command: tuple[str, ...] = ()
+        """A program and its arguments; what it prints counts when it ends with status 0."""
+        safe: str
+        """Must be found."""
+        unsafe: str | None = None
+        """Must not be found, whatever else is."""
+        ignore_case: bool = True
+        time: str | None = None
+        """Finds the time in the text, in its first group, or whole where there is none."""
+        time_format: str = "%Y-%m-%d %H:%M:%S"
+        """Of that time, as for `strptime`."""
+        time_zone: str = "UTC"
+        """Of that time, such as America/Denver."""
+        max_age: Duration | None = 300.0
+        """By the time in the text, else by that of the file or `Last-Modified`; null: its age does not matter."""
+        period: Duration = 5.0
+        """How often it is read."""
+        deadline: Duration = 5.0
+        """Real seconds for one reading."""
+        silence: Duration = 20.0
+        """How long its last word holds when it cannot be read any more."""
+
+    config: Config
+
+    async def on_start(self) -> None:
+        """Begin unsafe. Raises `ConfigError` for patterns and sources that cannot be."""
+        config = self.config
+        flags = re.MULTILINE | (re.IGNORECASE if config.ignore_case else 0)
+        self._safe = _pattern("safe", config.safe, flags)
+        self._unsafe = None if config.unsafe is None else _pattern("unsafe", config.unsafe, flags)
+        self._time = None if config.time is None else _pattern("time", config.time, flags)
+        self._zone = await in_thread(_zone, config.time_zone)
+        self._source = source(config.path, config.url, config.command, config.deadline)
+        self._complaint: str | None = "nothing has been read yet"
+        self._expires: Seconds | None = None
+        self._read = clock.elapsed()
+        self._silence = patient(config.silence, REAL_PATIENCE)
+        self._error: PytelError | None = None
+        await super().on_start()
+
+    @background
+    async def read(self) -> None:
+        """Read again and again; what cannot be read is told, and keeps its last word for a while."""
+        while True:
+            try:
+                text = await self._source()
+                complaint, left = self.weigh(text)
+            except Exception as error:  # noqa: BLE001 - whatever it is, it counts as silence, and is tried again
+                self._error = wrap(error)
+                self.raise_alarm("source", self._error)
+            else:
+                now = clock.elapsed()
+                self._complaint, self._read, self._error = complaint, now, None
+                self._expires = None if left is None else now + left
+                self.clear_alarm("source")
+            self.judge()
+            await clock.sleep(patient(self.config.period))
+
+    def weigh(self, text: Text) -> tuple[str | None, Seconds | None]:
+        """Why a text is unsafe (None: it is safe), and for how many seconds it stays young enough (None: for ever)."""
+        if self._unsafe is not None and (found := self._unsafe.search(text.text)):
+            return f"it says {_shown(found[0])}", None
+        if self._safe.search(text.text) is None:
+            return f"it says {_shown(text.text)}, which does not mean safe", None
+        if self.config.max_age is None:
+            return None, None
+        age = text.age if self._time is None else self._age_in(text.text)
+        if age is None:
+            return "it does not say how old it is (`max_age: null` if that does not matter)", None
+        if age < -_AHEAD:
+            return f"its time is {-age:.0f} s in the future", None
+        if age > self.config.max_age:
+            return f"it is {age:.0f} s old", None
+        return None, self.config.max_age - age
+
+    def _age_in(self, text: str) -> Seconds | None:
+        found = self._time.search(text) if self._time is not None else None
+        if found is None:
+            return None
+        try:
+            written = found[1 if found.re.groups else 0].strip()
+            moment = datetime.strptime(written, self.config.time_format)  # noqa: DTZ007 - its zone follows
+        except (ValueError, AttributeError):
+            return None
+        aware = moment if moment.tzinfo else moment.replace(tzinfo=self._zone)
+        return clock.real_time() - aware.timestamp()
+
+    def checks(self) -> Iterable[Check]:
+        """What it said, and whether it still speaks."""
+        yield "the text", self._check
+
+    def _check(self) -> list[Fault]:
+        now = clock.elapsed()
+        if self._complaint is not None:
+            why = f" ({self._error.message})" if self._error else ""
+            return [Fault("text", f"{self.name}: {self._complaint}{why}")]
+        if now - self._read >= self._silence:
+            why = self._error.message if self._error else "it does not answer"
+            return [Fault("silent", f"{self.name} has said nothing for {now - self._read:.0f} s: {why}")]
+        if self._expires is not None and now > self._expires:
+            return [Fault("old", f"{self.name}: it is older than {self.config.max_age:g} s")]
+        return []
+
+    def next_turn(self, now: Seconds) -> Seconds:
+        """When its last word has lasted too long."""
+        turns = [self._read + self._silence, *([] if self._expires is None else [self._expires + 0.01])]
+        return min((turn for turn in turns if turn > now), default=float("inf"))
+
+
+def _pattern(name: str, text: str, flags: int) -> re.Pattern[str]:
+    try:
+        return re.compile(text, flags)
+    except re.error as error:
+        raise ConfigError(f"{name}: {text!r} is no regular expression: {error}") from error
+
+
+def _zone(name: str) -> tzinfo:
+    if name == "UTC":
+        return UTC
+    try:
+        return zoneinfo.ZoneInfo(name)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ConfigError(f"time_zone: {name!r} is none; write one such as Africa/Johannesburg") from error
+
+
+def _shown(text: str) -> str:
+    """A little of a text, in one line, without what could confuse a terminal."""
+    line = " ".join("".join(sign if sign.isprintable() else " " for sign in text[: 4 * _SHOWN]).split())
+    return f"{line[:_SHOWN]!r}…" if len(line) > _SHOWN or len(text) > 4 * _SHOWN else repr(line)
