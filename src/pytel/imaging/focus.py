@@ -19,6 +19,10 @@ _LEAST_SPREAD = 0.5
 _MOST_REJECTED = 0.3
 _MOST_TRIPLES = 400
 _LARGEST = 1e9
+_AS_POINTS = 3
+_SHARP_WITHIN = 0.1
+
+_Numbers = Sequence[float] | NDArray[np.float64]
 
 
 class FocusError(PytelError):
@@ -30,7 +34,7 @@ class FocusFit:
     """Best focus: `position` with its `uncertainty` (focuser units), `hfd` there (pixels).
 
     The curve is hfd² = hfd_best² + slope² (position - best)²; `slope` is that of the asymptotes. `scatter` is the
-    relative scatter of the points about it, `used` tells which of them were not rejected.
+    relative scatter of the points about it, `used` tells which of them were not rejected. `hfd_error` is that of `hfd`.
     """
 
     position: float
@@ -39,6 +43,15 @@ class FocusFit:
     slope: float
     scatter: float
     used: tuple[bool, ...]
+    hfd_error: float = 0.0
+
+    @property
+    def zone(self) -> float:
+        """Width (focuser units) of the range where the HFD is within a tenth of the least one.
+
+        It takes the place of the critical focus zone, which would need the optics and the seeing to be known.
+        """
+        return 2 * self.hfd / self.slope * float(np.sqrt((1 + _SHARP_WITHIN) ** 2 - 1))
 
     def hfd_at(self, position: float) -> float:
         """HFD (pixels) that the curve has at a focuser position."""
@@ -53,9 +66,7 @@ class _Parabola:
     covariance: NDArray[np.float64]
 
 
-def fit_focus_curve(
-    positions: Sequence[float], hfds: Sequence[float], errors: Sequence[float] | None = None
-) -> FocusFit:
+def fit_focus_curve(positions: _Numbers, hfds: _Numbers, errors: _Numbers | None = None) -> FocusFit:
     """Fit a hyperbola to HFDs (pixels) at focuser positions, by weighted least squares with rejection of outliers.
 
     `errors` are those of the HFDs; without them all have the same relative error. Points that are not finite or not
@@ -86,6 +97,7 @@ def fit_focus_curve(
         slope=float(np.sqrt(parabola.coefficients[0]) / half_range),
         scatter=scatter,
         used=tuple(bool(value) for value in used),
+        hfd_error=_error_of_least(parabola, best, least),
     )
 
 
@@ -144,8 +156,8 @@ def _fit(u: NDArray[np.float64], y: NDArray[np.float64], sigma: NDArray[np.float
     if rank < 3:
         raise FocusError("the points of the focus curve are at too few positions")
     residuals = design @ coefficients - y**2 * weights
-    # The errors of HFDs are estimates: let the scatter of the points set the scale.
-    variance = float(residuals @ residuals) / max(1, len(u) - 3)
+    # The errors of HFDs are estimates: let the scatter of the points set the scale, but a few may lie well by chance.
+    variance = (float(residuals @ residuals) + _AS_POINTS) / (len(u) - 3 + _AS_POINTS)
     covariance = np.linalg.inv(design.T @ design) * variance
     return _Parabola(np.asarray(coefficients, dtype=np.float64), np.asarray(covariance, dtype=np.float64))
 
@@ -165,9 +177,13 @@ def _minimum(parabola: _Parabola, u: NDArray[np.float64], y: NDArray[np.float64]
             f"best focus is {where} the sampled range: move the range there", direction=-1 if best < low else 1
         )
     least = max(c - b * b / (4 * a), float(y.min() / 4) ** 2)
-    rise = max(_hfd(parabola.coefficients, np.array([low, high]))) / np.sqrt(least)
-    if rise < _LEAST_RISE:
+    below, above = _hfd(parabola.coefficients, np.array([low, high])) / np.sqrt(least)
+    if max(below, above) < _LEAST_RISE:
         raise FocusError("the focus curve is flat: sample a wider range", direction=0)
+    if min(below, above) < _LEAST_RISE:
+        raise FocusError(
+            "the focus curve rises on one side only: sample the other", direction=-1 if below < above else 1
+        )
     return best, least
 
 
@@ -181,3 +197,9 @@ def _error_of_minimum(parabola: _Parabola, best: float) -> float:
     a = float(parabola.coefficients[0])
     gradient = np.array([-best / a, -1 / (2 * a)])
     return float(np.sqrt(max(0.0, gradient @ parabola.covariance[:2, :2] @ gradient)))
+
+
+def _error_of_least(parabola: _Parabola, best: float, least: float) -> float:
+    """Error of the square root of the least hfd²."""
+    gradient = np.array([best**2, best, 1.0])
+    return float(np.sqrt(max(0.0, gradient @ parabola.covariance @ gradient)) / (2 * np.sqrt(least)))

@@ -1,0 +1,220 @@
+"""How bright stars are: aperture sums with a growth curve, and the zero point by the magnitudes of a catalogue.
+
+After Howell (1989, PASP 101, 616; small apertures for the noise) and Stetson (1990, PASP 102, 932; growth curves).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytel.base.errors import PytelError
+from pytel.base.units import Duration, Magnitude
+from pytel.imaging.sources import SATURATED, SourceList
+
+Values = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+_RADII = np.array([0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0])
+"""Apertures of the growth curve, in FWHM."""
+_SMALL = 3
+"""Which of them stars are measured in."""
+_ANNULUS = (7.0, 10.0)
+_CURVE_STARS = 80
+_SATURATED_SUM = SATURATED | 0x10 | 0x20
+_FEWEST = 5
+_CLIP = 3.0
+_FLOOR = 0.01
+"""Magnitudes that a catalogue and a flat are good to, star by star."""
+
+
+class NoZeroPoint(PytelError):
+    """Too few stars of known magnitude; `data` has `stars` and `needed`."""
+
+
+@dataclass(frozen=True)
+class Photometry:
+    """Total fluxes and their errors (1 sigma), in the unit of the pixels; an element for each source.
+
+    `radius` is the aperture (pixels), `correction` the light outside of it as a factor, `crowded` tells of sources
+    with a neighbour whose light falls into the aperture.
+    """
+
+    flux: Values
+    error: Values
+    crowded: Mask
+    radius: float
+    correction: float
+
+
+@dataclass(frozen=True)
+class ZeroPoint:
+    """The magnitude that gives one electron per second in this frame, with its error (1 sigma of the mean).
+
+    `scatter` is that of the stars, in magnitudes; `stars` how many agree.
+    """
+
+    magnitude: Magnitude
+    error: Magnitude
+    scatter: Magnitude
+    stars: int
+
+
+def measure_flux(
+    pixels: NDArray[np.float32],
+    sources: SourceList,
+    *,
+    noise: float,
+    fwhm: float,
+    gain: float = 1.0,
+    mask: Mask | None = None,
+) -> Photometry:
+    """Measure sources in a frame from which the background is subtracted.
+
+    Small apertures for a good signal to noise, corrected by the growth curve of bright stars that stand alone; what is
+    left of the background is taken from a ring. `noise` is that of a pixel, `fwhm` in pixels.
+    """
+    if not len(sources):
+        nothing = np.empty(0)
+        return Photometry(nothing, nothing, np.empty(0, np.bool_), _RADII[_SMALL] * fwhm, 1.0)
+    radii = _RADII * fwhm
+    radius = float(radii[_SMALL])
+    level = _ring_level(pixels, sources, fwhm, mask)
+    flux, error = _sums(pixels, sources, radius, level, noise, gain, mask)
+    alone = _neighbour_distance(sources) > 2.5 * radius
+    correction = _growth(pixels, sources, radii, level, fwhm, mask)
+    return Photometry(flux * correction, error * correction, ~alone, radius, correction)
+
+
+def _sums(
+    pixels: NDArray[np.float32],
+    sources: SourceList,
+    radius: float,
+    level: Values,
+    noise: float,
+    gain: float,
+    mask: Mask | None,
+) -> tuple[Values, Values]:
+    import sep
+
+    flux, error, _ = sep.sum_circle(
+        pixels, sources.x, sources.y, radius, err=noise, gain=gain, mask=mask, subpix=5
+    )
+    return np.asarray(flux - level * math.pi * radius**2), np.asarray(error)
+
+
+def _ring_level(pixels: NDArray[np.float32], sources: SourceList, fwhm: float, mask: Mask | None) -> Values:
+    """What the background around each source is off, by the median of a ring's pixels; other stars hardly count."""
+    inner, outer = (factor * fwhm for factor in _ANNULUS)
+    angles = np.linspace(0, 2 * np.pi, 24, endpoint=False)
+    distances = np.linspace(inner, outer, 4)
+    dx = np.round(np.outer(distances, np.cos(angles)).ravel()).astype(np.int64)
+    dy = np.round(np.outer(distances, np.sin(angles)).ravel()).astype(np.int64)
+    columns = np.rint(sources.x).astype(np.int64)[:, None] + dx
+    rows = np.rint(sources.y).astype(np.int64)[:, None] + dy
+    inside = (columns >= 0) & (columns < pixels.shape[1]) & (rows >= 0) & (rows < pixels.shape[0])
+    rows, columns = np.where(inside, rows, 0), np.where(inside, columns, 0)
+    usable = inside if mask is None else inside & ~mask[rows, columns]
+    values = np.ma.masked_array(pixels[rows, columns].astype(np.float64), ~usable)
+    low = np.ma.median(values, axis=1)
+    deviation = np.ma.median(np.abs(values - low[:, None]), axis=1) * 1.4826
+    kept = np.ma.masked_where(np.abs(values - low[:, None]) > 2.5 * deviation[:, None], values)
+    return np.asarray(np.ma.filled(np.ma.mean(kept, axis=1), 0.0))
+
+
+def _neighbour_distance(sources: SourceList) -> Values:
+    """How far the nearest other source is from each, pixels."""
+    order = np.argsort(sources.y, kind="stable")
+    x, y = sources.x[order], sources.y[order]
+    nearest = np.full(len(x), np.inf)
+    for step in range(1, min(len(x), 200)):
+        gap = y[step:] - y[:-step]
+        distance = np.hypot(x[step:] - x[:-step], gap)
+        nearest[step:] = np.minimum(nearest[step:], distance)
+        nearest[:-step] = np.minimum(nearest[:-step], distance)
+        if (gap > np.maximum(nearest[step:], nearest[:-step])).all():
+            break
+    out = np.empty_like(nearest)
+    out[order] = nearest
+    return out
+
+
+def _growth(
+    pixels: NDArray[np.float32], sources: SourceList, radii: Values, level: Values, fwhm: float, mask: Mask | None
+) -> float:
+    """By how much the light of a star grows from the small aperture to the largest, and beyond; 1 without stars.
+
+    Each step of the curve is a median over stars, so that a neighbour in the wide apertures of some does not matter.
+    """
+    import sep
+
+    good = np.flatnonzero((sources.flags & ~3) == 0)
+    good = good[_neighbour_distance(sources)[good] > radii[-3]][:_CURVE_STARS]
+    if len(good) < _FEWEST:
+        good = np.flatnonzero((sources.flags & SATURATED) == 0)[:_CURVE_STARS]
+    if not len(good):
+        return 1.0
+    x, y, sky = sources.x[good], sources.y[good], level[good]
+    sums = np.array(
+        [sep.sum_circle(pixels, x, y, r, mask=mask, subpix=5)[0] - sky * math.pi * r**2 for r in radii[_SMALL:]]
+    )
+    bright = (sums > 0).all(axis=0)
+    if bright.sum() < 3:
+        return 1.0
+    steps = np.median(sums[1:, bright] / sums[:-1, bright], axis=1)
+    whole = float(np.prod(np.maximum(steps, 1.0)))
+    # Wings as of a Moffat profile of exponent 3: the light beyond a radius falls with its fourth power.
+    last, before = radii[-1] ** -4, radii[-3] ** -4
+    beyond = max(0.0, float(np.prod(steps[-2:])) - 1.0) * last / (before - last)
+    return whole * (1.0 + beyond)
+
+
+def find_zero_point(
+    flux: Values, error: Values, magnitudes: Values, exposure_time: Duration, *, fewest: int = _FEWEST
+) -> ZeroPoint:
+    """Find the zero point of stars that were matched with a catalogue: fluxes in electrons, catalogue magnitudes.
+
+    A weighted mean of what is within 3 standard deviations of the median, so that variable, blended and wrongly
+    matched stars do not count. Raises `NoZeroPoint` with fewer than `fewest` stars.
+    """
+    usable = (flux > 0) & (error > 0) & np.isfinite(magnitudes) & (flux > 10 * error)
+    if usable.sum() < fewest or exposure_time <= 0:
+        raise NoZeroPoint(
+            f"{int(usable.sum())} stars of known magnitude, {fewest} are needed: expose longer, or check clouds",
+            stars=int(usable.sum()),
+            needed=fewest,
+        )
+    each = magnitudes[usable] + 2.5 * np.log10(flux[usable] / exposure_time)
+    weight = 1.0 / (np.square(1.0857 * error[usable] / flux[usable]) + _FLOOR**2)
+    kept = np.ones(len(each), np.bool_)
+    for _ in range(10):
+        middle = _weighted_median(each[kept], weight[kept])
+        spread = max(1.4826 * _weighted_median(np.abs(each[kept] - middle), weight[kept]), _FLOOR / 2)
+        closer = np.abs(each - middle) < _CLIP * np.maximum(spread, 1 / np.sqrt(weight))
+        if (closer == kept).all() or closer.sum() < fewest:
+            break
+        kept = closer
+    mean = float(np.average(each[kept], weights=weight[kept]))
+    scatter = float(np.sqrt(np.average(np.square(each[kept] - mean), weights=weight[kept])))
+    effective = float(weight[kept].sum() ** 2 / np.square(weight[kept]).sum())
+    error_of_mean = max(scatter / math.sqrt(max(effective - 1, 1)), float(1 / math.sqrt(weight[kept].sum())))
+    return ZeroPoint(mean, error_of_mean, scatter, int(kept.sum()))
+
+
+def _weighted_median(values: Values, weights: Values) -> float:
+    order = np.argsort(values, kind="stable")
+    shares = np.cumsum(weights[order])
+    return float(values[order][np.searchsorted(shares, shares[-1] / 2)])
+
+
+def limiting_magnitude(
+    zero_point: Magnitude, exposure_time: Duration, *, noise: float, radius: float, correction: float, sigma: float = 5.0
+) -> Magnitude:
+    """The magnitude of a star that is `sigma` times the noise of its aperture (`noise` of a pixel, electrons)."""
+    background = noise * math.sqrt(math.pi) * radius
+    # The star's own photons count too: flux**2 = sigma**2 (background**2 + flux).
+    faintest = (sigma**2 + math.sqrt(sigma**4 + 4 * sigma**2 * background**2)) / 2
+    return zero_point - 2.5 * math.log10(faintest * correction / exposure_time)
