@@ -21,7 +21,7 @@ class ScaleUnknown(PytelError):
 
 
 class Sighting(NamedTuple):
-    """Where a frame's middle is (ICRS), and what leads from there to the target; x, y is the target's pixel (from 0)."""
+    """Where a frame's middle is (ICRS), and what leads from there to the target, whose pixel (from 0) is x, y."""
 
     ra: RightAscension
     dec: Declination

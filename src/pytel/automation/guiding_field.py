@@ -34,7 +34,7 @@ class Setup(NamedTuple):
 
 
 class Frame(NamedTuple):
-    """What a guider needs of an image. Times (of the shutter) are Unix seconds; `offset` is what the telescope was told."""
+    """What a guider needs of an image. The shutter's times are Unix seconds; `offset` was asked of the telescope."""
 
     image: str
     pixels: NDArray[Any]
