@@ -60,11 +60,7 @@ class TextSafetyMonitor(BaseSafetyMonitor):
     async def on_start(self) -> None:
         """Begin unsafe. Raises `ConfigError` for patterns and sources that cannot be."""
         config = self.config
-        flags = re.MULTILINE | (re.IGNORECASE if config.ignore_case else 0)
-        self._safe = _pattern("safe", config.safe, flags)
-        self._unsafe = None if config.unsafe is None else _pattern("unsafe", config.unsafe, flags)
-        self._time = None if config.time is None else _pattern("time", config.time, flags)
-        self._zone = await in_thread(_zone, config.time_zone)
+        self._judge_of_text = await in_thread(TextJudge, config)
         self._source = source(config.path, config.url, config.command, config.deadline)
         self._complaint: str | None = "nothing has been read yet"
         self._expires: Seconds | None = None
@@ -79,7 +75,7 @@ class TextSafetyMonitor(BaseSafetyMonitor):
         while True:
             try:
                 text = await self._source()
-                complaint, left = self.weigh(text)
+                complaint, left = self._judge_of_text.weigh(text)
             except Exception as error:  # noqa: BLE001 - whatever it is, it counts as silence, and is tried again
                 self._error = wrap(error)
                 self.raise_alarm("source", self._error)
@@ -90,35 +86,6 @@ class TextSafetyMonitor(BaseSafetyMonitor):
                 self.clear_alarm("source")
             self.judge()
             await clock.sleep(patient(self.config.period))
-
-    def weigh(self, text: Text) -> tuple[str | None, Seconds | None]:
-        """Why a text is unsafe (None: it is safe), and for how many seconds it stays young enough (None: for ever)."""
-        if self._unsafe is not None and (found := self._unsafe.search(text.text)):
-            return f"it says {_shown(found[0])}", None
-        if self._safe.search(text.text) is None:
-            return f"it says {_shown(text.text)}, which does not mean safe", None
-        if self.config.max_age is None:
-            return None, None
-        age = text.age if self._time is None else self._age_in(text.text)
-        if age is None:
-            return "it does not say how old it is (`max_age: null` if that does not matter)", None
-        if age < -_AHEAD:
-            return f"its time is {-age:.0f} s in the future", None
-        if age > self.config.max_age:
-            return f"it is {age:.0f} s old", None
-        return None, self.config.max_age - age
-
-    def _age_in(self, text: str) -> Seconds | None:
-        found = self._time.search(text) if self._time is not None else None
-        if found is None:
-            return None
-        try:
-            written = found[1 if found.re.groups else 0].strip()
-            moment = datetime.strptime(written, self.config.time_format)  # noqa: DTZ007 - its zone follows
-        except (ValueError, AttributeError):
-            return None
-        aware = moment if moment.tzinfo else moment.replace(tzinfo=self._zone)
-        return clock.real_time() - aware.timestamp()
 
     def checks(self) -> Iterable[Check]:
         """What it said, and whether it still speaks."""
@@ -140,6 +107,47 @@ class TextSafetyMonitor(BaseSafetyMonitor):
         """When its last word has lasted too long."""
         turns = [self._read + self._silence, *([] if self._expires is None else [self._expires + 0.01])]
         return min((turn for turn in turns if turn > now), default=float("inf"))
+
+
+class TextJudge:
+    """Weighs texts by the patterns of a site. Raises `ConfigError` for those that cannot be."""
+
+    def __init__(self, config: TextSafetyMonitor.Config) -> None:
+        flags = re.MULTILINE | (re.IGNORECASE if config.ignore_case else 0)
+        self._safe = _pattern("safe", config.safe, flags)
+        self._unsafe = None if config.unsafe is None else _pattern("unsafe", config.unsafe, flags)
+        self._time = None if config.time is None else _pattern("time", config.time, flags)
+        self._zone = _zone(config.time_zone)
+        self._format, self._max_age = config.time_format, config.max_age
+
+    def weigh(self, text: Text) -> tuple[str | None, Seconds | None]:
+        """Why a text is unsafe (None: it is safe), and for how many seconds it stays young enough (None: for ever)."""
+        if self._unsafe is not None and (found := self._unsafe.search(text.text)):
+            return f"it says {_shown(found[0])}", None
+        if self._safe.search(text.text) is None:
+            return f"it says {_shown(text.text)}, which does not mean safe", None
+        if self._max_age is None:
+            return None, None
+        age = text.age if self._time is None else self._age_in(text.text)
+        if age is None:
+            return "it does not say how old it is (`max_age: null` if that does not matter)", None
+        if age < -_AHEAD:
+            return f"its time is {-age:.0f} s in the future", None
+        if age > self._max_age:
+            return f"it is {age:.0f} s old", None
+        return None, self._max_age - age
+
+    def _age_in(self, text: str) -> Seconds | None:
+        found = self._time.search(text) if self._time is not None else None
+        if found is None:
+            return None
+        try:
+            written = found[1 if found.re.groups else 0].strip()
+            moment = datetime.strptime(written, self._format)  # noqa: DTZ007 - its zone follows
+        except (ValueError, AttributeError):
+            return None
+        aware = moment if moment.tzinfo else moment.replace(tzinfo=self._zone)
+        return clock.real_time() - aware.timestamp()
 
 
 def _pattern(name: str, text: str, flags: int) -> re.Pattern[str]:
