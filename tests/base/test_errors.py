@@ -35,6 +35,10 @@ def test_any_exception_gets_a_name() -> None:
     assert type(wrap(ValueError("x"))) is InternalError
 
 
+def test_data_cannot_give_an_error_another_name() -> None:
+    assert type(PytelError.from_wire(Busy("wait", name="NotAllowed").to_wire())) is Busy
+
+
 def test_data_of_a_foreign_error_may_have_any_names() -> None:
     data = {"message": 1, "self": 2, "cls": 3}
     restored = PytelError.from_wire({"code": -32005, "message": "busy", "data": data})

@@ -34,6 +34,8 @@ class Echo:
         self.called.set()
         if call.method == "fail":
             raise LimitExceeded("too far", limit=3)
+        if call.method == "stumble":
+            raise LimitExceeded("odd", at=Path("x"), limit=float("nan"))
         if call.method == "hang":
             await asyncio.sleep(60)
         return {"method": call.method, "params": call.params}
@@ -105,6 +107,24 @@ async def test_errors_keep_name_and_data(house: House) -> None:
     assert answer["error"]["data"] == {"name": "LimitExceeded", "limit": 3}
     answer = await (await house.line()).ask("nobody.park")
     assert answer["error"]["data"]["name"] == "ModuleNotFound"
+
+
+async def test_an_error_whose_data_json_cannot_hold_is_an_error(house: House) -> None:
+    line = await house.line()
+    await line.send(b'{"jsonrpc": "2.0", "id": 7, "method": "echo.stumble"}\n')
+    async with asyncio.timeout(5):
+        text = await line.reader.readline()
+    error = json.loads(text, parse_constant=pytest.fail)["error"]
+    assert (error["message"], error["data"]["name"]) == ("odd", "LimitExceeded")
+    assert "nan" in error["data"]["detail"]
+
+
+async def test_what_is_no_text_is_not_told_and_what_follows_is(house: House) -> None:
+    line = await house.line()
+    await line.ask("events.subscribe")
+    house.bus.publish(Topic("event", "Spoke"), "\ud800", 0.0)
+    house.bus.publish(Topic("event", "Spoke"), "fine", 0.0)
+    assert (await line.receive())["params"]["data"] == "fine"
 
 
 async def test_the_socket_is_for_its_owner_only(house: House) -> None:

@@ -104,6 +104,14 @@ def test_an_odd_error_is_an_error(error: Any) -> None:
         envelope.value_of({"error": error})
 
 
+@pytest.mark.parametrize("value", ["\ud800", {"a": [object()]}, {1: object()}])
+def test_an_answer_that_cannot_travel_becomes_an_error_and_harms_no_other(value: Any) -> None:
+    answers = [jsonrpc.result(1, "fine"), jsonrpc.result("two", value)]
+    fine, wrong = json.loads(envelope.encoded_answer(answers))
+    assert fine == answers[0]
+    assert (wrong["id"], wrong["error"]["data"]["name"]) == ("two", "InternalError")
+
+
 def test_the_member_is_small() -> None:
     request = envelope.request_of_call("park", [], CallOptions(), expires=1e9, identity=1)
     assert request["pytel"] == {"expires": 1e9}

@@ -42,7 +42,7 @@ class PytelError(Exception):
 
     def to_wire(self) -> WireError:
         """Render as the error object of JSON-RPC 2.0."""
-        return {"code": self.code, "message": self.message, "data": {"name": self.name, **self.data}}
+        return {"code": self.code, "message": self.message, "data": {**self.data, "name": self.name}}
 
     @staticmethod
     def from_wire(error: WireError) -> PytelError:

@@ -19,12 +19,13 @@ from typing import Any
 
 from pytel.base.errors import (
     ConfigError,
+    InternalError,
     InvalidParams,
     InvalidRequest,
     MethodNotFound,
 )
 from pytel.base.threads import in_thread
-from pytel.bus import jsonrpc
+from pytel.bus import envelope, jsonrpc
 from pytel.bus.contract import (
     Builtin,
     Bus,
@@ -206,7 +207,7 @@ class _Client:
                 received = await self._reader.readline()
             except ValueError:
                 error = InvalidRequest(f"a line is longer than {MAX_LINE} bytes; the connection is closed")
-                await self._send(jsonrpc.failure(None, error))
+                await self._send(envelope.encoded_answer(envelope.fault(None, error)))
                 break
             if not received:
                 break
@@ -221,7 +222,7 @@ class _Client:
         try:
             answer = await self._visitor.answered(received)
             if answer is not None:
-                await self._send(answer)
+                await self._send(envelope.encoded_answer(answer))
         finally:
             self._room.release()  # only now: who does not read his answers may ask no more
 
@@ -260,10 +261,14 @@ class _Client:
             while self._news:
                 if self._dropped:
                     dropped, self._dropped = self._dropped, 0
-                    await self._send(jsonrpc.notification("events.dropped", {"count": dropped}))
+                    await self._notify("events.dropped", {"count": dropped})
                 publication = self._news.popleft()
-                await self._send(jsonrpc.notification(publication.topic.kind, told(publication)))
+                with contextlib.suppress(InternalError):  # text that is no text: nobody could read it
+                    await self._notify(publication.topic.kind, told(publication))
 
-    async def _send(self, message: Builtin) -> None:
-        self._writer.write(jsonrpc.line(message))
+    async def _notify(self, method: str, params: Builtin) -> None:
+        await self._send(envelope.encode(jsonrpc.notification(method, params)))
+
+    async def _send(self, message: bytes) -> None:
+        self._writer.write(message + b"\n")
         await self._writer.drain()

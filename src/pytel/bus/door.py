@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from pytel.base import clock
-from pytel.base.errors import Expired, InvalidRequest, MethodNotFound, NotAllowed, PytelError, wrap
+from pytel.base.errors import Expired, InvalidRequest, MethodNotFound, NotAllowed, PytelError
 from pytel.base.units import Seconds
 from pytel.bus import envelope, jsonrpc
 from pytel.bus.address import Address
@@ -111,7 +111,7 @@ class Visitor:
                 return await self._batch(message)
             return await self._one(message)
         except PytelError as error:
-            return jsonrpc.failure(None, error)
+            return envelope.fault(None, error)
 
     async def _batch(self, messages: list[Builtin]) -> Builtin:
         if not 1 <= len(messages) <= jsonrpc.MAX_BATCH:
@@ -123,11 +123,11 @@ class Visitor:
         try:
             call = envelope.call_of_request(message, Caller(self.origin.name, self.origin.role))
         except InvalidRequest as error:
-            return jsonrpc.failure(jsonrpc.id_of(message), error)
+            return envelope.fault(jsonrpc.id_of(message), error)
         try:
             answer = jsonrpc.result(jsonrpc.id_of(message), await self._execute(call))
         except Exception as error:  # noqa: BLE001 - whatever it is, the visitor is told
-            answer = jsonrpc.failure(jsonrpc.id_of(message), wrap(error))
+            answer = envelope.fault(jsonrpc.id_of(message), error)
         return answer if "id" in message else None
 
     async def _execute(self, call: Call) -> Builtin:

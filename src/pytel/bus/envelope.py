@@ -137,6 +137,16 @@ def encode(message: Builtin) -> bytes:
         raise InternalError(f"this cannot travel as JSON: {error}") from error
 
 
+def encoded_answer(answer: Builtin) -> bytes:
+    """An answer, or those to a batch, as bytes; one that cannot travel becomes an error that says so."""
+    if isinstance(answer, list):
+        return b"[%s]" % b",".join(map(encoded_answer, answer))
+    try:
+        return encode(answer)
+    except InternalError as error:
+        return encode(fault(jsonrpc.id_of(answer), error))
+
+
 def encoded_fault(identity: jsonrpc.RequestId, error: BaseException) -> bytes:
     """The answer to a call that failed, as bytes; one whose sentence or data are no text arrives without them."""
     try:

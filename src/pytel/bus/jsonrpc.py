@@ -1,13 +1,12 @@
-"""JSON-RPC 2.0: requests that came as bytes from anywhere, checked; answers as bytes."""
+"""JSON-RPC 2.0: requests that came as bytes from anywhere, checked; what answers and notifications look like."""
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import msgspec
 
-from pytel.base.errors import InvalidRequest, ParseError, PytelError
+from pytel.base.errors import InvalidRequest, ParseError
 from pytel.bus.contract import Builtin
 
 MAX_BATCH = 50
@@ -58,16 +57,6 @@ def result(identity: RequestId, value: Builtin) -> Builtin:
     return {"jsonrpc": "2.0", "id": identity, "result": value}
 
 
-def failure(identity: RequestId, error: PytelError) -> Builtin:
-    """The answer to a request that failed."""
-    return {"jsonrpc": "2.0", "id": identity, "error": error.to_wire()}
-
-
 def notification(method: str, params: Builtin) -> Builtin:
     """A message that asks for no answer."""
     return {"jsonrpc": "2.0", "method": method, "params": params}
-
-
-def line(message: Builtin) -> bytes:
-    """Encode a message as one line."""
-    return json.dumps(message, separators=(",", ":"), default=str).encode() + b"\n"

@@ -25,7 +25,7 @@ from pytel.gateway.events import stream
 from pytel.gateway.news import News
 from pytel.gateway.refusal import Refusal
 from pytel.gateway.visits import Looks, PersonVisitor
-from pytel.gateway.websocket import Socket, encoded
+from pytel.gateway.websocket import Socket
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -83,7 +83,7 @@ class Web:
             answer = await visitor.answered(await json_body(request))
         if answer is None:
             return Response(status_code=204)
-        return Response(encoded(answer), media_type="application/json")
+        return Response(envelope.encoded_answer(answer), media_type="application/json")
 
     @contextlib.contextmanager
     def _one_of(self, person: Person) -> Iterator[None]:

@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from pytel.base.errors import InvalidParams, PytelError
+from pytel.base.errors import InvalidParams
 from pytel.bus import envelope, jsonrpc
 from pytel.bus.contract import Builtin
 from pytel.bus.door import Visitor
@@ -82,7 +82,7 @@ class Socket:
             self._person.note_use()
             answer = await visitor.answered(received)
             if answer is not None:
-                await self._put_text(encoded(answer).decode())
+                await self._put_text(envelope.encoded_answer(answer).decode())
         finally:
             self._room.release()  # only now: who does not read his answers may ask no more
 
@@ -163,11 +163,3 @@ def since_of(given: Builtin) -> str | None:
     if given is not None and not isinstance(given, str):
         raise InvalidParams("events.subscribe: since must be the cursor of the last message seen")
     return given
-
-
-def encoded(answer: Builtin) -> bytes:
-    """An answer as bytes; what cannot travel becomes an error that says so."""
-    try:
-        return envelope.encode(answer)
-    except PytelError as error:
-        return envelope.encode(jsonrpc.failure(jsonrpc.id_of(answer), error))
