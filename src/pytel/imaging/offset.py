@@ -8,26 +8,23 @@ Computes for some milliseconds: from a coroutine, call it by `pytel.base.threads
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import numpy as np
 from numpy.typing import NDArray
 
-from pytel.base.errors import PytelError
-from pytel.imaging.matching import find_similarity
-from pytel.imaging.sources import SourceList, find_sources
+from pytel.base.errors import InvalidParams, PytelError
+from pytel.imaging.offset_correlation import Transformed, correlate
+from pytel.imaging.offset_stars import FEWEST_STARS, measure, stars_of
+from pytel.imaging.sources import find_sources
 
 Method = Literal["stars", "correlation"]
 
-_STARS = 60
-_TOLERANCE = 2.0
-_FEWEST = 5
-
 
 class OffsetError(PytelError):
-    """No offset was found: the fields differ, or there is nothing to go by."""
+    """No offset was found: the fields differ, are too far apart, or have nothing to go by."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +35,7 @@ class FrameOffset:
     """Pixels."""
     dy: float
     rotation: float
-    """Degrees, counter-clockwise in pixel coordinates (x right, y up)."""
+    """Degrees, counter-clockwise in pixel coordinates (x right, y up); 0 if it is not above its error."""
     uncertainty: float
     """Of dx and of dy: one standard deviation, pixels."""
     matched: int
@@ -47,46 +44,62 @@ class FrameOffset:
 
 
 class Reference:
-    """A frame to measure others against; what can be computed once for all of them is."""
+    """A frame to measure others against; what can be computed once for all of them is.
+
+    Frames may be off by any shift that leaves enough common stars, turned by any angle (as behind the meridian), be
+    less deep or less sharp, or be seen through clouds. Without stars in the reference, frames are correlated: these
+    must not be turned.
+    """
 
     def __init__(self, pixels: NDArray[Any], *, saturation: float | None = None) -> None:
         self.shape = pixels.shape
-        self.saturation = saturation
-        self.stars = find_sources(pixels, saturation=saturation).select(slice(0, _STARS))
+        self._pixels = pixels
+        self.stars = stars_of(pixels, find_sources(pixels, saturation=saturation))
 
-    def offset_of(self, pixels: NDArray[Any], *, max_offset: float | None = None) -> FrameOffset:
-        """The offset of a frame. Raises `OffsetError` if its field does not fit or is more than `max_offset` px off."""
+    @property
+    def method(self) -> Method:
+        """By what frames are measured unless it is asked for otherwise."""
+        return "stars" if len(self.stars.places) >= FEWEST_STARS else "correlation"
+
+    def offset_of(
+        self, pixels: NDArray[Any], *, max_offset: float | None = None, method: Method | None = None
+    ) -> FrameOffset:
+        """The offset of a frame; `method` is the reference's own unless given.
+
+        Raises `OffsetError` if the field does not fit or is more than `max_offset` pixels off.
+        """
         if pixels.shape != self.shape:
-            raise OffsetError(f"a frame of {pixels.shape} pixels cannot be measured against one of {self.shape}")
-        found = find_sources(pixels, saturation=self.saturation).select(slice(0, 2 * _STARS))
-        offset = _by_stars(self.stars, found, self.shape)
-        if max_offset is not None and math.hypot(offset.dx, offset.dy) > max_offset:
-            raise OffsetError(f"the field is {math.hypot(offset.dx, offset.dy):.1f} px off, more than {max_offset:g}")
+            raise InvalidParams(f"a frame of {pixels.shape} pixels cannot be measured against one of {self.shape}")
+        offset = self._by_stars(pixels) if (method or self.method) == "stars" else self._by_likeness(pixels, max_offset)
+        distance = math.hypot(offset.dx, offset.dy)
+        if max_offset is not None and distance > max_offset:
+            raise OffsetError(f"this field is {distance:.1f} px off, more than {max_offset:g}", offset=distance)
         return offset
+
+    def _by_stars(self, pixels: NDArray[Any]) -> FrameOffset:
+        found = measure(self.stars, pixels)
+        if found is None:
+            raise OffsetError("the stars of this frame are not those of the reference: check field, clouds and focus")
+        return FrameOffset(
+            dx=found.shift.real,
+            dy=found.shift.imag,
+            rotation=math.degrees(math.atan2(found.turn.imag, found.turn.real)),
+            uncertainty=found.uncertainty,
+            matched=found.matched,
+            method="stars",
+        )
+
+    def _by_likeness(self, pixels: NDArray[Any], max_offset: float | None) -> FrameOffset:
+        found = correlate(self._transformed, Transformed(pixels), max_offset)
+        if found is None:
+            raise OffsetError("this frame is not like the reference at any shift: check field and clouds")
+        return FrameOffset(found.dx, found.dy, 0.0, found.uncertainty, 0, "correlation")
+
+    @functools.cached_property
+    def _transformed(self) -> Transformed:
+        return Transformed(self._pixels)
 
 
 def measure_offset(reference: NDArray[Any], frame: NDArray[Any], *, max_offset: float | None = None) -> FrameOffset:
     """The offset of a single frame from another; for many frames, keep a `Reference`. Raises `OffsetError`."""
     return Reference(reference).offset_of(frame, max_offset=max_offset)
-
-
-def _by_stars(reference: SourceList, found: SourceList, shape: tuple[int, ...]) -> FrameOffset:
-    if min(len(reference), len(found)) < _FEWEST:
-        raise OffsetError(f"{len(reference)} stars in the reference and {len(found)} in the frame are too few")
-    middle = complex((shape[1] - 1) / 2, (shape[0] - 1) / 2)
-    points, targets = reference.x + 1j * reference.y - middle, found.x + 1j * found.y - middle
-    match = find_similarity(points, targets, tolerance=_TOLERANCE, scale_tolerance=0.005)
-    if match is None:
-        raise OffsetError("the stars of this frame are not those of the reference")
-    turn = match.similarity.factor / abs(match.similarity.factor)
-    off = targets[match.targets] - turn * points[match.points]
-    shift = complex(np.median(off.real), np.median(off.imag))
-    spread = 1.4826 * float(np.median(np.abs(np.concatenate([(off - shift).real, (off - shift).imag]))))
-    return FrameOffset(
-        dx=shift.real,
-        dy=shift.imag,
-        rotation=math.degrees(math.atan2(turn.imag, turn.real)),
-        uncertainty=1.25 * spread / math.sqrt(len(off)),
-        matched=len(off),
-        method="stars",
-    )
