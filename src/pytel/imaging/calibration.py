@@ -121,9 +121,7 @@ def _rows(masters: Masters, rows: slice) -> Masters:
     return Masters(bias, dark, flat)
 
 
-def _calibrate_band(
-    out: Image, raw: NDArray[Any], masters: Masters, seconds: np.float32, gain: np.float32
-) -> None:
+def _calibrate_band(out: Image, raw: NDArray[Any], masters: Masters, seconds: np.float32, gain: np.float32) -> None:
     np.copyto(out, raw, casting="unsafe")
     if masters.bias is not None:
         out -= masters.bias

@@ -7,6 +7,7 @@ ccdproc and IRAF do.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,9 @@ from pytel.imaging.frames import Frame, open_frame
 Prepare = Callable[[int, int, int, NDArray[Any]], Image]
 """Given the frame's number, its first and last row and these rows in adu: the rows as they are to be combined."""
 
-_MEMORY = 128 * 2**20
-"""Bytes that a band of all frames may take."""
+_THREADS = 2
+_BAND = 8 * 2**20
+"""Bytes of a band of all frames: what is worked on at a time takes a few times as much."""
 _CLIP = 5.0
 _SIGMA = 1.4826  # of a normal distribution in units of its median absolute deviation
 _MIDDLE = 0.1
@@ -48,10 +50,14 @@ def combine(paths: Sequence[Path], prepare: Prepare | None = None, *, clip: floa
         if any(frame.shape != (rows, columns) for frame in frames):
             raise FramesDiffer("frames of different shapes cannot be combined", shapes=[f.shape for f in frames])
         out = np.empty((rows, columns), np.float32)
-        step = max(1, _MEMORY // (4 * columns * len(frames)))
-        for first in range(0, rows, step):
+        step = max(1, _BAND // (4 * columns * len(frames)))
+
+        def work(first: int) -> None:
             end = min(rows, first + step)
             out[first:end] = clipped_mean(_band(frames, first, end, prepare), clip)
+
+        with ThreadPoolExecutor(_THREADS, thread_name_prefix="pytel-combine") as threads:
+            list(threads.map(work, range(0, rows, step)))
     return out
 
 
@@ -68,14 +74,20 @@ def clipped_mean(stack: Image, clip: float = _CLIP) -> Image:
     count = len(stack)
     if count < 3:
         return np.asarray(stack.mean(axis=0))
-    middle = np.median(stack, axis=0)
+    middle = _median(stack)
     away = np.abs(stack - middle)
     # Of few values the deviation is often too small by chance, so that of the whole band is its floor.
-    deviation = np.median(away, axis=0) * np.float32(_SIGMA)
+    deviation = _median(away) * np.float32(_SIGMA)
     sigma = np.maximum(deviation, np.float32(np.median(deviation)))
     kept = away <= np.float32(clip) * sigma
     number = np.maximum(kept.sum(axis=0, dtype=np.float32), 1)
     return np.asarray(np.where(kept, stack, np.float32(0)).sum(axis=0, dtype=np.float32) / number)
+
+
+def _median(stack: Image) -> Image:
+    """Median over the first axis; in float32 and without a look for NaN, which raw frames do not have."""
+    ordered, middle = np.sort(stack, axis=0), len(stack) // 2
+    return np.asarray(ordered[middle] if len(stack) % 2 else (ordered[middle - 1] + ordered[middle]) / np.float32(2))
 
 
 def master_bias(paths: Sequence[Path]) -> Image:
@@ -129,9 +141,7 @@ def _light(rows: NDArray[Any], part: slice, seconds: float, bias: Image | None, 
 
 
 def _middle(shape: tuple[int, ...]) -> tuple[slice, slice]:
-    rows, columns = (
-        slice(int(size * (0.5 - _MIDDLE / 2)), int(size * (0.5 + _MIDDLE / 2)) + 1) for size in shape[:2]
-    )
+    rows, columns = (slice(int(size * (0.5 - _MIDDLE / 2)), int(size * (0.5 + _MIDDLE / 2)) + 1) for size in shape[:2])
     return rows, columns
 
 
@@ -151,10 +161,10 @@ def bad_pixels(
     these. Hot is a pixel whose dark light has more than 8 times the frame's noise in its own shot noise's variance.
     Raises `InvalidParams` without any master.
     """
-    if dark is None and flat is None:
+    one = flat if dark is None else dark
+    if one is None:
         raise InvalidParams("bad pixels are found in a master dark or flat: there is neither")
-    shape = dark.shape if dark is not None else flat.shape  # type: ignore[union-attr] - one of them is there
-    bad = np.zeros(shape, np.bool_)
+    bad = np.zeros(one.shape, np.bool_)
     if dark is not None:
         hot = (dark - np.float32(np.median(dark[::4, ::4]))) * np.float32(exposure_time / gain)
         bad |= hot > _HOT * noise**2

@@ -24,7 +24,8 @@ _SMALL = 3
 """Which of them stars are measured in."""
 _ANNULUS = (7.0, 10.0)
 _CURVE_STARS = 80
-_SATURATED_SUM = SATURATED | 0x10 | 0x20
+_CUT = 0x10 | 0x20
+"""SEP's flags of apertures that are cut off, or have masked pixels."""
 _FEWEST = 5
 _CLIP = 3.0
 _FLOOR = 0.01
@@ -39,13 +40,13 @@ class NoZeroPoint(PytelError):
 class Photometry:
     """Total fluxes and their errors (1 sigma), in the unit of the pixels; an element for each source.
 
-    `radius` is the aperture (pixels), `correction` the light outside of it as a factor, `crowded` tells of sources
-    with a neighbour whose light falls into the aperture.
+    `radius` is the aperture (pixels), `correction` the light outside of it as a factor. `doubtful` are sources with a
+    neighbour whose light falls into the aperture, with masked pixels in it, or at the edge.
     """
 
     flux: Values
     error: Values
-    crowded: Mask
+    doubtful: Mask
     radius: float
     correction: float
 
@@ -83,10 +84,10 @@ def measure_flux(
     radii = _RADII * fwhm
     radius = float(radii[_SMALL])
     level = _ring_level(pixels, sources, fwhm, mask)
-    flux, error = _sums(pixels, sources, radius, level, noise, gain, mask)
+    flux, error, cut = _sums(pixels, sources, radius, level, noise, gain, mask)
     alone = _neighbour_distance(sources) > 2.5 * radius
     correction = _growth(pixels, sources, radii, level, fwhm, mask)
-    return Photometry(flux * correction, error * correction, ~alone, radius, correction)
+    return Photometry(flux * correction, error * correction, ~alone | cut, radius, correction)
 
 
 def _sums(
@@ -97,13 +98,11 @@ def _sums(
     noise: float,
     gain: float,
     mask: Mask | None,
-) -> tuple[Values, Values]:
+) -> tuple[Values, Values, Mask]:
     import sep
 
-    flux, error, _ = sep.sum_circle(
-        pixels, sources.x, sources.y, radius, err=noise, gain=gain, mask=mask, subpix=5
-    )
-    return np.asarray(flux - level * math.pi * radius**2), np.asarray(error)
+    flux, error, flags = sep.sum_circle(pixels, sources.x, sources.y, radius, err=noise, gain=gain, mask=mask, subpix=5)
+    return np.asarray(flux - level * math.pi * radius**2), np.asarray(error), (flags & _CUT) != 0
 
 
 def _ring_level(pixels: NDArray[np.float32], sources: SourceList, fwhm: float, mask: Mask | None) -> Values:
@@ -118,11 +117,13 @@ def _ring_level(pixels: NDArray[np.float32], sources: SourceList, fwhm: float, m
     inside = (columns >= 0) & (columns < pixels.shape[1]) & (rows >= 0) & (rows < pixels.shape[0])
     rows, columns = np.where(inside, rows, 0), np.where(inside, columns, 0)
     usable = inside if mask is None else inside & ~mask[rows, columns]
-    values = np.ma.masked_array(pixels[rows, columns].astype(np.float64), ~usable)
-    low = np.ma.median(values, axis=1)
-    deviation = np.ma.median(np.abs(values - low[:, None]), axis=1) * 1.4826
-    kept = np.ma.masked_where(np.abs(values - low[:, None]) > 2.5 * deviation[:, None], values)
-    return np.asarray(np.ma.filled(np.ma.mean(kept, axis=1), 0.0))
+    whole = usable.any(axis=1)
+    values = np.where(usable, pixels[rows, columns].astype(np.float64), np.nan)
+    values[~whole] = 0.0
+    middle = np.nanmedian(values, axis=1)[:, None]
+    deviation = 1.4826 * np.nanmedian(np.abs(values - middle), axis=1)[:, None]
+    kept = np.abs(values - middle) <= np.maximum(2.5 * deviation, 1e-6)
+    return np.asarray(np.where(kept, values, 0.0).sum(axis=1) / np.maximum(kept.sum(axis=1), 1))
 
 
 def _neighbour_distance(sources: SourceList) -> Values:
@@ -151,7 +152,7 @@ def _growth(
     """
     import sep
 
-    good = np.flatnonzero((sources.flags & ~3) == 0)
+    good = np.flatnonzero((sources.flags & ~1) == 0)
     good = good[_neighbour_distance(sources)[good] > radii[-3]][:_CURVE_STARS]
     if len(good) < _FEWEST:
         good = np.flatnonzero((sources.flags & SATURATED) == 0)[:_CURVE_STARS]
@@ -169,7 +170,7 @@ def _growth(
     # Wings as of a Moffat profile of exponent 3: the light beyond a radius falls with its fourth power.
     last, before = radii[-1] ** -4, radii[-3] ** -4
     beyond = max(0.0, float(np.prod(steps[-2:])) - 1.0) * last / (before - last)
-    return whole * (1.0 + beyond)
+    return float(whole * (1.0 + beyond))
 
 
 def find_zero_point(
@@ -211,7 +212,13 @@ def _weighted_median(values: Values, weights: Values) -> float:
 
 
 def limiting_magnitude(
-    zero_point: Magnitude, exposure_time: Duration, *, noise: float, radius: float, correction: float, sigma: float = 5.0
+    zero_point: Magnitude,
+    exposure_time: Duration,
+    *,
+    noise: float,
+    radius: float,
+    correction: float,
+    sigma: float = 5.0,
 ) -> Magnitude:
     """The magnitude of a star that is `sigma` times the noise of its aperture (`noise` of a pixel, electrons)."""
     background = noise * math.sqrt(math.pi) * radius
