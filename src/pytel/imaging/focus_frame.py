@@ -16,6 +16,7 @@ _BRIGHTEST = 60
 _FARTHEST = 100.0
 _NEAR = 2.5
 _AGREEING = 0.25
+_CORE = 1.5
 _CLOUDED = 0.6
 _CLEAR = 80
 _JUMP = 12.0
@@ -42,7 +43,7 @@ class FocusFrame:
 
 
 def measure_frame(
-    pixels: NDArray[Any], *, min_stars: int = 5, saturation: float | None = None, project: bool = False
+    pixels: NDArray[Any], *, min_stars: int = 3, saturation: float | None = None, project: bool = False
 ) -> FocusFrame:
     """Measure the stars of a frame; `project` measures the width of the projections as well.
 
@@ -66,12 +67,17 @@ def measure_frame(
         stars=stars,
         sky=frame.sky,
         noise=frame.noise,
-        **_places(bright),
+        x=tuple(bright.x.tolist()),
+        y=tuple(bright.y.tolist()),
+        flux=tuple(_whole_flux(bright, frame.hot).tolist()),
     )
 
 
-def _places(bright: SourceList) -> dict[str, tuple[float, ...]]:
-    return {name: tuple(map(float, getattr(bright, name))) for name in ("x", "y", "flux")}
+def _whole_flux(stars: SourceList, hot: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Flux with what was taken from cores so sharp that they were held for hot pixels."""
+    x, y, excess = hot.T
+    core = np.hypot(stars.x[:, None] - x, stars.y[:, None] - y) < _CORE
+    return np.asarray(stars.flux + core @ excess)
 
 
 def transparency(reference: FocusFrame, frame: FocusFrame) -> float | None:

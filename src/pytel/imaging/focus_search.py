@@ -25,6 +25,8 @@ _GRID = np.linspace(-1.2, 1.2, 13)
 _ALIKE = 0.25
 _FAR_OUT = 4.0
 _RISE = 1.2
+_PIXEL = 0.08
+"""Error in pixels that comes from there being pixels."""
 _LONGEST = 4.0
 _PARTS = (1.0, 0.6, 1.5, 0.3, 0.8, 0.45, 1.2, 2.0)
 """Of the reach, tried in turn while frames there show no stars."""
@@ -209,6 +211,10 @@ class FocusSearch:
     def _beyond(self, points: _Points, rough: _Direction) -> float:
         """A position outside of what is sampled, towards best focus; the other way where that is not possible."""
         settings = self.settings
+        if len(points.x) <= _COARSE and self._is_blurred_beyond(points, rough):
+            inside = _widest_gap(points)
+            if not self._tried(inside):
+                return inside
         for sign in (rough.sign, -rough.sign) if rough.is_flat else (rough.sign,):
             edge = float(points.x[-1] if sign > 0 else points.x[0])
             for part in _PARTS:
@@ -221,6 +227,12 @@ class FocusSearch:
             f"best focus seems to be {where} the travel of the focuser or too far to see stars: look at the optics",
             direction=rough.sign,
         )
+
+    def _is_blurred_beyond(self, points: _Points, rough: _Direction) -> bool:
+        """Whether frames beyond the last with stars have none: best focus is between rather than there."""
+        signs = (1, -1) if rough.is_flat else (rough.sign,)
+        beyond = [sample for sample in self.samples if not points.x[0] <= sample.position <= points.x[-1]]
+        return any(sign * (sample.position - points.x[0]) > 0 for sample in beyond for sign in signs)
 
     def _tried(self, target: float) -> bool:
         return any(self._same(sample.position, target) for sample in self.samples)
@@ -260,7 +272,7 @@ def _size(frame: FocusFrame, method: Method) -> tuple[float | None, float]:
     if size is None:
         return None, 0.0
     floor = _FLOOR["projection" if method == "projection" else "hfd"]
-    return size, float(np.hypot(error, floor * size))
+    return size, float(np.hypot(np.hypot(error, floor * size), _PIXEL))
 
 
 def _near(points: _Points) -> _Points:
@@ -301,6 +313,12 @@ def _rough(points: _Points) -> tuple[float, float] | _Direction:
         return float(middle), span / 4
     sign = 1 if size[0] > size[-1] else -1
     return _Direction(sign, _reach(points, sign, span))
+
+
+def _widest_gap(points: _Points) -> float:
+    """The middle between the two neighbouring positions that are farthest apart."""
+    gap = int(np.argmax(np.diff(points.x)))
+    return float(points.x[gap] + points.x[gap + 1]) / 2
 
 
 def _reach(points: _Points, sign: int, span: float) -> float:

@@ -51,11 +51,15 @@ class SourceList:
 
 
 class FlatFrame(NamedTuple):
-    """A frame above its background, without hot pixels; the `sky` that was taken away and the `noise`, in adu."""
+    """A frame above its background, without hot pixels; the `sky` that was taken away and the `noise`, in adu.
+
+    `hot` has a row of x, y and the adu that were taken away for every hot pixel.
+    """
 
     pixels: NDArray[np.float32]
     sky: float
     noise: float
+    hot: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -108,8 +112,7 @@ def flatten(pixels: NDArray[Any]) -> FlatFrame:
     if not np.isfinite(data).all():
         data = np.nan_to_num(data, nan=float(np.nanmedian(data)))
     flat, sky, noise = _subtract_background(data)
-    _remove_hot_pixels(flat, noise)
-    return FlatFrame(flat, sky, noise)
+    return FlatFrame(flat, sky, noise, _remove_hot_pixels(flat, noise))
 
 
 def find_in(
@@ -150,14 +153,20 @@ def _edge_level(data: NDArray[np.float32]) -> tuple[float, float]:
     return float(sky), max(float(sky - low), _LEAST_NOISE)
 
 
-def _remove_hot_pixels(flat: NDArray[np.float32], noise: float) -> None:
-    """Bring single pixels that stand out of all four neighbours, as no star's core can, down to these. In place."""
+def _remove_hot_pixels(flat: NDArray[np.float32], noise: float) -> NDArray[np.float64]:
+    """Bring single pixels that stand out of all four neighbours, as no star's core can, down to these. In place.
+
+    Returns x, y and what was taken away.
+    """
     rows, columns = np.nonzero(flat[1:-1, 1:-1] > 10 * noise)
     rows, columns = rows + 1, columns + 1
     around = (flat[rows - 1, columns], flat[rows + 1, columns], flat[rows, columns - 1], flat[rows, columns + 1])
     highest = np.maximum.reduce(around)
     hot = flat[rows, columns] > 5 * np.maximum(highest, 2 * noise)
-    flat[rows[hot], columns[hot]] = highest[hot]
+    rows, columns, highest = rows[hot], columns[hot], highest[hot]
+    excess = flat[rows, columns] - highest
+    flat[rows, columns] = highest
+    return np.column_stack((columns, rows, excess)).astype(np.float64)
 
 
 def _extract(flat: NDArray[np.float32], noise: float, threshold: float, min_area: int) -> NDArray[Any]:
