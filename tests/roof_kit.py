@@ -21,14 +21,17 @@ from pytel.module.runtime import ModuleRuntime
 from pytel.module.site import SiteInfo
 from pytel.services import Module
 from pytel.services.enclosure import BaseEnclosure
-from pytel.services.enclosure_drive import EnclosureReading
+from pytel.services.enclosure_sensor import EnclosureReading
 
 START = datetime(2026, 1, 10, 20, tzinfo=UTC)
 TRAVEL = 30.0
 
 
 class Hardware:
-    """A roof as it really is, with faults: `stuck`, `deaf` (does not answer), `gone` (no connection), `lies`."""
+    """A roof as it really is, with faults: `stuck`, `deaf` (does not answer), `gone` (no connection), `lies`.
+
+    With the fault `relay` it closes only when it was stopped first.
+    """
 
     def __init__(self) -> None:
         self.fault: str | None = None
@@ -57,7 +60,8 @@ class Hardware:
     async def command(self, direction: int) -> None:
         await self.answer()
         self.log.append((clock.time(), {1: "open", -1: "close", 0: "stop"}[direction]))
-        if self.fault != "stuck":
+        halted = len(self.log) > 1 and self.log[-2][1] == "stop"
+        if self.fault != "stuck" and not (self.fault == "relay" and direction < 0 and not halted):
             self.drive(direction)
 
     async def answer(self) -> None:
@@ -156,6 +160,14 @@ class Observatory:
     def note(self, publication: Any) -> None:
         if publication.publisher == Address("roof"):
             self.published.append((clock.time(), publication.topic.name, publication.data))
+
+    def told_reasons(self) -> list[list[str]]:
+        return [data["reasons"] for _, topic, data in self.published if topic == "EnclosureClosing"]
+
+    def closed_because(self) -> tuple[str, ...]:
+        state = self.client.latest(EnclosureState)
+        assert state is not None
+        return state.closed_because
 
     def times_of(self, name: str) -> list[float]:
         return [when for when, topic, _ in self.published if topic == name]

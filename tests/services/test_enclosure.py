@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pytel.base import clock, virtual
 from pytel.base.errors import Busy, Cancelled, DeviceError, Unsafe
 from pytel.interfaces.safety import SafetyMonitorState
-from roof_kit import START, Monitor, Night, Observatory, Phone, Roof, Scenario, awaited, staged
+from roof_kit import START, TRAVEL, Monitor, Night, Observatory, Phone, Roof, Scenario, awaited, staged
 
 
 def test_opens_when_safe_and_closes_when_asked(night: Night) -> None:
@@ -23,7 +23,7 @@ def test_opens_when_safe_and_closes_when_asked(night: Night) -> None:
         assert site.hardware.opening() == 1.0
         await site.job().close()
         assert site.hardware.opening() == 0.0
-        assert not site.times_of("EnclosureClosing")
+        assert site.told_reasons() == [["client told it to close"]]
         assert not site.times_of("ErrorRaised")
 
     night(scenario)
@@ -325,6 +325,62 @@ def test_opened_by_hand_while_unsafe_it_closes_again(night: Night) -> None:
         await clock.sleep(12)
         assert site.hardware.direction() == -1 or site.hardware.opening() == 0.0
         assert site.times_of("EnclosureClosing")
+
+    night(scenario)
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ("rain", "rain"),
+        ("silence", "monitor is silent"),
+        ("person", "client told it to close"),
+        ("stopped", "roof is stopped"),
+        ("stuck opening", "it did not open"),
+    ],
+)
+def test_every_closing_has_its_reason_in_words(
+    night: Night, caplog: pytest.LogCaptureFixture, how: str, words: str
+) -> None:
+    caplog.set_level("INFO", "pytel.roof")
+
+    async def scenario(site: Observatory) -> None:
+        if how == "stuck opening":
+            site.monitor.say(True)
+            opening = asyncio.ensure_future(quiet(site.job().open()))
+            await clock.sleep(5)
+            site.hardware.break_down("stuck")
+            await opening
+            assert words in site.told_reasons()[-1][0]
+            return
+        await site.opened()
+        assert site.closed_because() == ()
+        match how:
+            case "rain":
+                site.monitor.say(False)
+            case "person":
+                await site.job().close()
+            case "stopped":
+                await site.roof_runtime.stop()
+        await clock.sleep(22)
+        (reasons,) = site.told_reasons()
+        assert words in reasons[0]
+        if how != "stopped":
+            assert site.closed_because() == tuple(reasons)
+
+    night(scenario)
+    assert any("closing: " in entry.message and words in entry.message for entry in caplog.records)
+
+
+def test_what_does_not_close_one_way_is_closed_another(night: Night) -> None:
+    async def scenario(site: Observatory) -> None:
+        await site.opened()
+        site.hardware.break_down("relay")
+        site.monitor.say(False)
+        await clock.sleep(10 + TRAVEL)
+        assert site.hardware.opening() == 0.0
+        assert [what for _, what in site.hardware.log if what != "open"][:3] == ["close", "stop", "close"]
+        assert site.calls  # it closed, and somebody has to look at it
 
     night(scenario)
 

@@ -15,7 +15,8 @@ from pytel.base.errors import Cancelled, PytelError, Unsafe
 from pytel.bus.contract import Topic
 from pytel.interfaces.enclosure import EnclosureState, EnclosureStatus
 from pytel.interfaces.safety import SafetyMonitorState
-from pytel.services.enclosure_drive import EnclosureReading, Goal
+from pytel.services.enclosure_drive import Goal
+from pytel.services.enclosure_sensor import EnclosureReading
 from pytel.services.safety import SafetyWatch
 from roof_kit import START, Monitor, Night, Observatory, Roof, awaited
 

@@ -21,13 +21,17 @@ class EnclosureStatus(StrEnum):
 
 
 class EnclosureState(State, frozen=True, kw_only=True):
-    """How far the enclosure is open, and whether it may be."""
+    """How far the enclosure is open, and whether it may be (`reasons`: why not).
+
+    `closed_because` tells why it closes or was closed last; empty from the next opening on.
+    """
 
     status: EnclosureStatus
     opening: Fraction | None = None
     azimuth: Azimuth | None = None
     may_open: bool = False
     reasons: tuple[str, ...] = ()
+    closed_because: tuple[str, ...] = ()
 
 
 class EnclosureCapabilities(Capabilities, frozen=True, kw_only=True):
@@ -39,7 +43,7 @@ class EnclosureCapabilities(Capabilities, frozen=True, kw_only=True):
 
 
 class EnclosureClosing(Event, frozen=True, kw_only=True):
-    """The enclosure closes by itself, and why."""
+    """The enclosure begins to close, and why: danger, silence, a fault, or whoever told it to."""
 
     reasons: tuple[str, ...]
 

@@ -11,6 +11,7 @@ The rules, which no driver can switch off:
 - An opening that fails is closed again. An opening whose caller goes away stops where it is; closing never does.
 - It begins to close at each turn to unsafe, also if its sensor says that it is shut; one that is opened by hand while
   it is unsafe closes again. For work at the roof stop the module.
+- Every closing has its reason in words: in the state, in the log and as an event.
 - A module that stops closes first. STOP of a person stops any motion; if it is unsafe, it closes again at once, and a
   STOP that comes again within 10 s does not hold it up any more.
 - What cannot be understood counts as unsafe: a verdict that is garbled, and a fault in the guard's own code.
@@ -19,6 +20,7 @@ The rules, which no driver can switch off:
 from __future__ import annotations
 
 import asyncio
+import logging
 from abc import ABC, abstractmethod
 from datetime import datetime
 
@@ -36,21 +38,13 @@ from pytel.interfaces.safety import SafetyMonitor, SafetyMonitorState
 from pytel.module import Capabilities, rpc
 from pytel.module.config import ModuleConfig
 from pytel.module.handlers import background, on
-from pytel.services.enclosure_drive import DriveTimes, EnclosureDrive, EnclosureReading, Goal
+from pytel.services.enclosure_drive import DriveTimes, EnclosureDrive, Goal
+from pytel.services.enclosure_guard import EnclosureGuard
 from pytel.services.enclosure_incident import ClosingIncident
+from pytel.services.enclosure_sensor import EnclosureReading
 from pytel.services.module import Module
 from pytel.services.safety import SafetyWatch, Verdict
 from pytel.services.timing import patient
-
-REPORT_WITHIN: Seconds = 1.7
-"""Seconds after the decision to close by which it must be seen to close, or an alarm is raised."""
-_TO_STOP: Seconds = 1.0
-"""Seconds that a STOP may take before safety overrides it."""
-_STOP_AGAIN: Seconds = 10.0
-"""Seconds after which a STOP goes before safety once more: a button that sticks must not keep it open."""
-_LONGEST_PAUSE: Seconds = 5.0
-"""The guard looks this often, also if nothing wakes it, as a verdict that cannot be understood does not."""
-_JUST_AFTER = 0.01
 
 
 class BaseEnclosure(Module, Enclosure, ABC):
@@ -91,6 +85,14 @@ class BaseEnclosure(Module, Enclosure, ABC):
     async def begin_close(self) -> None:
         """Start to close, also in the midst of an opening."""
 
+    async def begin_close_otherwise(self) -> None:
+        """Start to close by other means than `begin_close`, which did not move it; called at every second attempt.
+
+        A second relay, an emergency input: what the hardware has. Here it is stopped first, over a new connection.
+        """
+        await self.halt()
+        await self.begin_close()
+
     @abstractmethod
     async def halt(self) -> None:
         """Stand still."""
@@ -113,12 +115,12 @@ class BaseEnclosure(Module, Enclosure, ABC):
         )
         self._drive = EnclosureDrive(str(self.address), self, times, self)
         self._safety = SafetyWatch(patient(config.safety_expiry, real=2.0))
-        self._started = clock.time()
+        self._guard = EnclosureGuard(self._drive, self._safety, config.startup_grace)
         self._wake = asyncio.Event()
         self._incident = ClosingIncident(self)
-        self._stopped = float("-inf")
         self._told: EnclosureState | None = None
         self._verdict: Verdict = (False, ("it has just started",))
+        self._why_closing: tuple[str, ...] = ()
 
     @property
     def stop_deadline(self) -> Seconds:
@@ -129,7 +131,7 @@ class BaseEnclosure(Module, Enclosure, ABC):
         """Close before nobody watches any more."""
         drive: EnclosureDrive | None = getattr(self, "_drive", None)
         if drive is not None and not drive.secured:
-            self.log.info("closing before it stops")
+            self._announce_closing((f"{self.address} is stopped",))
             try:
                 await drive.close_for_good()
             except asyncio.CancelledError:
@@ -181,17 +183,18 @@ class BaseEnclosure(Module, Enclosure, ABC):
         was_safe, _ = self._verdict
         self._verdict = self._weigh(now)
         safe, reasons = self._verdict
-        if not safe and self._must_close(turned=was_safe):
+        if not safe and self._guard.must_close(turned=was_safe):
             self._close_by_itself(reasons)
         self._report_late()
         self._incident.remind()
         self._tell()
-        return self._next_judgement(now)
+        return self._guard.pause(self._safety.next_expiry(now))
 
     def _close_blindly(self, error: PytelError) -> None:
         self._verdict = (False, (f"the guard of {self.address} failed: {error.message}",))
         if self._drive.goal is not Goal.CLOSED and not self._drive.secured:
             self._drive.go(Goal.CLOSED, error)
+            self._announce_closing(self._verdict[1])
 
     def _weigh(self, now: datetime) -> Verdict:
         try:
@@ -203,50 +206,21 @@ class BaseEnclosure(Module, Enclosure, ABC):
         self.clear_alarm("safety")
         return self._safety.verdict(now)
 
-    def _must_close(self, turned: bool) -> bool:
-        """Tell whether to close now that it is unsafe; at each turn to unsafe even if it is said to be shut."""
-        waiting = self._safety.is_unknown and clock.time() < self._started + self.config.startup_grace
-        shut = self._drive.secured and not turned
-        return not (waiting or self._may_stop() or shut or self._drive.goal is Goal.CLOSED)
-
-    def _may_stop(self) -> bool:
-        """Tell whether a STOP goes before safety just now."""
-        if self._drive.goal is not Goal.STOP:
-            return False
-        if clock.time() >= self._stopped + _STOP_AGAIN:
-            self._stopped = clock.time()
-        return clock.time() < self._stopped + _TO_STOP
-
     def _close_by_itself(self, reasons: tuple[str, ...]) -> None:
         why = "; ".join(reasons)
         self._drive.go(Goal.CLOSED, Unsafe(f"{self.address} closes: {why}", reasons=list(reasons)))
         if self._drive.reading.status is not EnclosureStatus.CLOSED:
-            self.log.warning("closing by itself: %s", why)
-            self.publish(EnclosureClosing(reasons=reasons))
+            self._announce_closing(reasons)
+
+    def _announce_closing(self, reasons: tuple[str, ...], level: int = logging.WARNING) -> None:
+        self._why_closing = reasons
+        self.log.log(level, "closing: %s", "; ".join(reasons))
+        self.publish(EnclosureClosing(reasons=reasons))
 
     def _report_late(self) -> None:
-        drive = self._drive
-        due = clock.time() >= drive.goal_since + patient(REPORT_WITHIN)
-        if drive.goal is Goal.CLOSED and due and not drive.closing_seen and not self._incident:
-            if drive.reading.status is EnclosureStatus.CLOSED:
-                return
+        if self._guard.is_late and not self._incident and self._drive.reading.status is not EnclosureStatus.CLOSED:
             text = f"{self.address} was told to close and is not seen to close; look at it"
             self._incident.complain(DeviceError(text, device=str(self.address)))
-
-    def _next_judgement(self, now: datetime) -> Seconds:
-        waits = [_LONGEST_PAUSE]
-        if (expiry := self._safety.next_expiry(now)) is not None:
-            waits.append(expiry + _JUST_AFTER)
-        if self._safety.is_unknown:
-            waits.append(self._started + self.config.startup_grace - clock.time())
-        if self._drive.goal is Goal.CLOSED:
-            waits.append(self._drive.goal_since + patient(REPORT_WITHIN) + _JUST_AFTER - clock.time())
-        if self._drive.goal is Goal.STOP:
-            waits += [
-                since + _TO_STOP + _JUST_AFTER - clock.time() for since in (self._drive.goal_since, self._stopped)
-            ]
-        positive = [wait for wait in waits if wait > 0]
-        return min(positive)
 
     # what the drive tells
 
@@ -263,7 +237,7 @@ class BaseEnclosure(Module, Enclosure, ABC):
         self.log.error("%s failed: %s", goal, error)
         self.raise_alarm("opening" if goal is Goal.OPEN else "stop", error)
         if goal is Goal.OPEN:
-            self.publish(EnclosureClosing(reasons=(f"it did not open: {error}",)))
+            self._announce_closing((f"it did not open: {error}",))
 
     def drive_closed(self) -> None:
         """It is shut; an incident is over."""
@@ -295,6 +269,7 @@ class BaseEnclosure(Module, Enclosure, ABC):
             azimuth=self._azimuth(),
             may_open=safe and self._drive.goal is not Goal.CLOSED,
             reasons=reasons,
+            closed_because=self._why_closing,
         )
         if state != self._told:
             self._told = state
@@ -319,6 +294,7 @@ class BaseEnclosure(Module, Enclosure, ABC):
             raise Busy(f"{self.address} is closing; wait until it is closed", by="itself", method="close", until=None)
         self.clear_alarm("opening")
         opened = self._drive.go(Goal.OPEN, Cancelled(f"{self.address} was told to open"))
+        self._why_closing = ()
         try:
             await asyncio.shield(opened)
         except asyncio.CancelledError:
@@ -341,7 +317,11 @@ class BaseEnclosure(Module, Enclosure, ABC):
     @rpc(long=True)
     async def close(self) -> None:
         """Close; done when closed. It closes on when the caller goes away."""
-        await asyncio.shield(self._drive.go(Goal.CLOSED, Cancelled(f"{self.address} was told to close")))
+        drive = self._drive
+        shut = drive.goal is Goal.REST and drive.reading.status is EnclosureStatus.CLOSED
+        if drive.goal is not Goal.CLOSED and not shut:
+            self._announce_closing((f"{self.origin.name} told it to close",), logging.INFO)
+        await asyncio.shield(drive.go(Goal.CLOSED, Cancelled(f"{self.address} was told to close")))
 
     def estimate_close(self) -> Seconds:
         """How long closing takes from here."""

@@ -9,24 +9,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
 from enum import StrEnum
-from typing import NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, Protocol
 
 from pytel.base import clock
-from pytel.base.errors import Cancelled, ConnectionLost, DeviceError, DeviceTimeout, PytelError, wrap
-from pytel.base.units import Fraction, Seconds
+from pytel.base.errors import Cancelled, DeviceError, DeviceTimeout, PytelError, wrap
+from pytel.base.units import Seconds
 from pytel.interfaces.enclosure import EnclosureStatus
-from pytel.services.timing import MARGIN, patient
+from pytel.services.enclosure_link import LETTING_GO, EnclosureHardware, EnclosureLink, retrieve
+from pytel.services.enclosure_sensor import Belief, EnclosureReading, Progress
+from pytel.services.timing import MARGIN
 
-T = TypeVar("T")
-FASTEST = 2.0
-"""No enclosure moves this many times faster than configured; a sensor that says so lies."""
-_SLACK = 0.1
 _POLL = 0.5
 _LONGEST_PAUSE = 10.0
-_LETTING_GO = 0.5
-_OPENINGS = {EnclosureStatus.CLOSED: 0.0, EnclosureStatus.OPEN: 1.0}
 
 
 class Goal(StrEnum):
@@ -36,32 +31,6 @@ class Goal(StrEnum):
     OPEN = "open"
     CLOSED = "closed"
     STOP = "stop"
-
-
-class EnclosureReading(NamedTuple):
-    """What the hardware says. `opening` is 0 (shut) to 1, None where it cannot tell."""
-
-    status: EnclosureStatus
-    opening: Fraction | None = None
-
-
-class EnclosureHardware(Protocol):
-    """What a driver does for its enclosure; each method begins something and returns at once. All may be cancelled."""
-
-    async def connect(self) -> None:
-        """Connect, or connect anew after a failure."""
-
-    async def begin_open(self) -> None:
-        """Start to open."""
-
-    async def begin_close(self) -> None:
-        """Start to close, also from an opening under way."""
-
-    async def halt(self) -> None:
-        """Stand still."""
-
-    async def read_enclosure(self) -> EnclosureReading:
-        """Ask the sensors."""
 
 
 class DriveTimes(NamedTuple):
@@ -100,18 +69,18 @@ class EnclosureDrive:
 
     def __init__(self, name: str, hardware: EnclosureHardware, times: DriveTimes, watcher: DriveWatcher) -> None:
         self.goal = Goal.REST
-        self.goal_since = clock.time()
+        self.goal_since = clock.elapsed()
         self.reading = EnclosureReading(EnclosureStatus.UNKNOWN)
         self.secured = False
         """It was commanded to close, was seen to arrive, and nothing has spoken against it since."""
         self.closing_seen = False
         """Since the goal was set it was seen to close."""
         self._name, self._hardware, self._times, self._watcher = name, hardware, times, watcher
-        self._connected = False
         self._result: asyncio.Future[None] | None = None
-        self._believed: tuple[float, float] | None = None  # opening, when
+        self._belief = Belief(name, times.opening, times.closing)
         self._distrusted = False
         self._turned = asyncio.Event()  # there is another goal than the one under way
+        self._link = EnclosureLink(name, hardware, times.answer, self._turned.is_set)
         self._for_good = False
 
     # goals
@@ -139,11 +108,11 @@ class EnclosureDrive:
 
     def _expect(self) -> asyncio.Future[None]:
         self._result = asyncio.get_running_loop().create_future()
-        self._result.add_done_callback(_retrieve)
+        self._result.add_done_callback(retrieve)
         return self._result
 
     def _set_goal(self, goal: Goal) -> None:
-        self.goal, self.goal_since, self.closing_seen = goal, clock.time(), False
+        self.goal, self.goal_since, self.closing_seen = goal, clock.elapsed(), False
 
     def _finish(self, error: PytelError | None = None) -> None:
         if self._result is None or self._result.done():
@@ -165,7 +134,7 @@ class EnclosureDrive:
                 turned.cancel()
                 stroke.cancel()
                 # A stroke that does not let go in time is left behind: the next goal does not wait for it.
-                await asyncio.wait({stroke, turned}, timeout=_LETTING_GO / clock.current().rate)
+                await asyncio.wait({stroke, turned}, timeout=LETTING_GO / clock.current().rate)
             await self._survive(stroke)
 
     async def _survive(self, stroke: asyncio.Task[None]) -> None:
@@ -201,12 +170,12 @@ class EnclosureDrive:
             try:
                 await self._look()
             except Exception as error:  # noqa: BLE001 - told by _look; watching must never end
-                self._lost(error)
+                self._link.failed(error)
             await clock.sleep(self._times.idle_poll)
 
     async def _stop(self) -> None:
         try:
-            await self._command(self._hardware.halt, "stop")
+            await self._link.command(self._hardware.halt, "stop")
             await self._look()
         except Exception as error:  # noqa: BLE001 - a fault of the driver must not end the drive
             self._failed(Goal.STOP, error)
@@ -218,7 +187,7 @@ class EnclosureDrive:
         """Open once. What does not open as it should is closed again."""
         self.secured = False
         try:
-            await self._command(self._hardware.begin_open, "begin to open")
+            await self._link.command(self._hardware.begin_open, "begin to open")
             await self._arrive(EnclosureStatus.OPEN, self._times.opening)
         except Exception as error:  # noqa: BLE001 - a fault of the driver must not end the drive
             self._distrusted = True
@@ -230,14 +199,15 @@ class EnclosureDrive:
         self._watcher.drive_changed()
 
     async def _close(self) -> None:
-        pause = 1.0
+        pause, otherwise = 1.0, False
         while True:
             try:
-                await self._command(self._hardware.begin_close, "begin to close")
+                await self._begin_close(otherwise)
                 await self._arrive(EnclosureStatus.CLOSED, self._times.closing)
                 break
             except Exception as error:  # noqa: BLE001 - whatever it is, closing is tried again
                 self._failed(Goal.CLOSED, error)
+            otherwise = not otherwise
             await clock.sleep(pause)
             pause = min(_LONGEST_PAUSE, 2 * pause)
         self.secured, self._distrusted = True, False
@@ -245,8 +215,16 @@ class EnclosureDrive:
         self._set_goal(Goal.REST)
         self._watcher.drive_closed()
 
+    async def _begin_close(self, otherwise: bool) -> None:
+        """Every second attempt goes another way: a new connection, and what else the driver knows."""
+        if otherwise:
+            self._link.drop()
+            await self._link.command(self._hardware.begin_close_otherwise, "begin to close by other means")
+        else:
+            await self._link.command(self._hardware.begin_close, "begin to close")
+
     def _failed(self, goal: Goal, error: Exception) -> None:
-        self._lost(error)
+        self._link.failed(error)
         self.closing_seen = False
         told = wrap(error)
         self._finish(told)
@@ -254,28 +232,24 @@ class EnclosureDrive:
             self._result = None
         self._watcher.drive_failed(goal, told)
 
-    def _lost(self, error: Exception) -> None:
-        if isinstance(error, ConnectionLost | DeviceTimeout | OSError):
-            self._connected = False
-
     # motion
 
     async def _arrive(self, status: EnclosureStatus, duration: Seconds) -> None:
         """Watch the motion to its end. Raises `DeviceError` when it stands still, `DeviceTimeout` when it is late."""
-        begun = clock.time()
-        progress = _Progress(status, self._times.stall)
+        begun = clock.elapsed()
+        progress = Progress(status, self._times.stall)
         while True:
             reading = await self._look()
-            too_soon = self._distrusted and clock.time() - begun < duration
+            too_soon = self._distrusted and clock.elapsed() - begun < duration
             if reading.status is status and not too_soon:
                 return
             if reading.status is status or (too_soon and reading.opening is None):
-                progress.renew(clock.time())
-            moving = progress.seen(reading, clock.time())
+                progress.renew(clock.elapsed())
+            moving = progress.seen(reading, clock.elapsed())
             self.closing_seen = moving and status is EnclosureStatus.CLOSED
-            if progress.is_over(clock.time()):
+            if progress.is_over(clock.elapsed()):
                 raise DeviceError(self._stands_still(reading, status), device=self._name)
-            if clock.time() - begun > duration * MARGIN + self._times.answer:
+            if clock.elapsed() - begun > duration * MARGIN + self._times.answer:
                 raise DeviceTimeout(
                     f"{self._name} is not {status.value} after {duration * MARGIN:.0f} s; look at it and its motor",
                     device=self._name,
@@ -286,57 +260,20 @@ class EnclosureDrive:
         where = "" if reading.opening is None else f" ({round(reading.opening, 1):.0%} open)"
         return f"{self._name} does not move to {wanted.value}: it says {reading.status.value}{where}; look at its motor"
 
-    async def _command(self, command: Callable[[], Awaitable[None]], what: str) -> None:
-        await self._connect()
-        await self._ask(command, what)
-
-    async def _connect(self) -> None:
-        if not self._connected:
-            await self._ask(self._hardware.connect, "connect")
-            self._connected = True
-
-    async def _ask(self, hook: Callable[[], Awaitable[T]], what: str) -> T:
-        """Call a hook of the driver. One that neither answers nor lets itself be cancelled is left behind.
-
-        What comes when there is another goal already does not count: it ends the stroke as a cancellation does.
-        """
-        task = asyncio.create_task(_awaited(hook), name=f"{self._name} {what}")
-        task.add_done_callback(_retrieve)
-        rate = clock.current().rate
-        try:
-            await asyncio.wait({task}, timeout=patient(self._times.answer, real=1.0) / rate)
-        finally:
-            if not task.done():
-                task.cancel()
-                await asyncio.wait({task}, timeout=_LETTING_GO / rate)
-        if self._turned.is_set():
-            raise asyncio.CancelledError
-        if task.done() and not task.cancelled():
-            return self._outcome(task, what)
-        raise DeviceTimeout(
-            f"{self._name} did not {what} within {self._times.answer:.1f} s; check its power and connection",
-            device=self._name,
-        )
-
-    def _outcome(self, task: asyncio.Task[T], what: str) -> T:
-        try:
-            return task.result()
-        except TimeoutError as error:
-            text = f"{self._name} timed out on {what}; check its connection"
-            raise DeviceTimeout(text, device=self._name) from error
-
     async def _look(self) -> EnclosureReading:
         """Read the sensor and weigh what it says."""
         try:
-            await self._connect()
-            said = await self._ask(self._hardware.read_enclosure, "tell its position")
-            reading = self._weighed(_sane(said, self._name))
+            said = await self._link.command(self._hardware.read_enclosure, "tell its position")
+            reading, lie = self._belief.weigh(said, self.goal in (Goal.OPEN, Goal.CLOSED))
         except Exception as error:
             self._note(EnclosureReading(EnclosureStatus.UNKNOWN))
             self._watcher.sensor_answers(wrap(error))
             raise
+        if lie is not None:
+            self._distrusted = True
+            self._watcher.sensor_lies(lie)
         self._watcher.sensor_answers(None)
-        if reading.status is not EnclosureStatus.CLOSED:
+        if lie is not None or reading.status is not EnclosureStatus.CLOSED:
             self.secured = False
         self._note(reading)
         return reading
@@ -346,82 +283,9 @@ class EnclosureDrive:
             self.reading = reading
             self._watcher.drive_changed()
 
-    def _weighed(self, said: EnclosureReading) -> EnclosureReading:
-        """Believe a reading if the motor can have got there since the last one that was believed."""
-        opening = said.opening if said.opening is not None else _OPENINGS.get(said.status)
-        now = clock.time()
-        if opening is None:
-            return said
-        if self._believed is not None:
-            before, when = self._believed
-            lowest = before - _SLACK - FASTEST * (now - when) / self._times.closing
-            highest = before + _SLACK + FASTEST * (now - when) / self._times.opening
-            if not lowest <= opening <= highest:
-                self.secured, self._distrusted = False, True
-                self._watcher.sensor_lies(
-                    DeviceError(
-                        f"{self._name} says {said.status.value} sooner than it can be; look at its limit switches",
-                        device=self._name,
-                    )
-                )
-                moving = EnclosureStatus.CLOSING if opening < before else EnclosureStatus.OPENING
-                return EnclosureReading(moving if self.goal in (Goal.OPEN, Goal.CLOSED) else EnclosureStatus.UNKNOWN)
-        self._believed = (opening, now)
-        return said
-
-
-class _Progress:
-    """Signs of motion: the opening changes, or (where it is not measured) the hardware says that it moves."""
-
-    def __init__(self, wanted: EnclosureStatus, stall: Seconds) -> None:
-        closing = wanted is EnclosureStatus.CLOSED
-        self._status = EnclosureStatus.CLOSING if closing else EnclosureStatus.OPENING
-        self._sign = -1.0 if closing else 1.0
-        self._furthest: float | None = None
-        self._stall = patient(stall)
-        self._last = clock.time()
-
-    def seen(self, reading: EnclosureReading, now: float) -> bool:
-        """Note a reading; tells whether it moves the right way, as far as one can tell."""
-        opening = reading.opening
-        if opening is None:
-            moved = reading.status is self._status
-        else:
-            moved = self._furthest is not None and self._sign * (opening - self._furthest) > 1e-9
-            self._furthest = opening if moved or self._furthest is None else self._furthest
-        if moved:
-            self._last = now
-        return reading.status is self._status and now - self._last <= self._stall
-
-    def renew(self, now: float) -> None:
-        """Be patient: the sensor is not to be trusted."""
-        self._last = now
-
-    def is_over(self, now: float) -> bool:
-        """Tell whether it stands still."""
-        return now - self._last > self._stall
-
-
-async def _awaited(hook: Callable[[], Awaitable[T]]) -> T:
-    return await hook()
-
-
-def _sane(said: EnclosureReading, device: str) -> EnclosureReading:
-    """A reading whose opening is a fraction. Raises `DeviceError` for what cannot be one."""
-    if said.opening is None:
-        return said
-    if not -_SLACK <= said.opening <= 1.0 + _SLACK:
-        raise DeviceError(f"{device} says that it is {said.opening:.0%} open; look at its sensor", device=device)
-    return said._replace(opening=min(1.0, max(0.0, said.opening)))
-
 
 def _failed_future(error: PytelError) -> asyncio.Future[None]:
     future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    future.add_done_callback(_retrieve)
+    future.add_done_callback(retrieve)
     future.set_exception(error)
     return future
-
-
-def _retrieve(future: asyncio.Future[T]) -> None:
-    if not future.cancelled():
-        future.exception()  # nobody may be waiting; the watcher was told

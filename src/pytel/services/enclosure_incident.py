@@ -31,7 +31,7 @@ class ClosingIncident:
     def complain(self, error: PytelError) -> None:
         """Begin, or go on with what the last attempt failed by."""
         if self._error is None:
-            self._call_at = clock.time()
+            self._call_at = clock.elapsed()
         self._error = error
         if error.message not in self._complaints:
             self._complaints.add(error.message)
@@ -40,8 +40,8 @@ class ClosingIncident:
 
     def remind(self) -> None:
         """Call a person if it is time to."""
-        if self._error is not None and clock.time() >= self._call_at:
-            self._call_at = clock.time() + CALL_AGAIN
+        if self._error is not None and clock.elapsed() >= self._call_at:
+            self._call_at = clock.elapsed() + CALL_AGAIN
             self._module.spawn(self._call_person(self._error), "call a person")
 
     def end(self) -> None:
@@ -62,4 +62,4 @@ class ClosingIncident:
                 module.log.error("nobody could be called: %s", failure)
         if not called and self:
             module.log.error("nobody was called, as there is no notifier that works; trying again in a minute")
-            self._call_at = min(self._call_at, clock.time() + _NOBODY_CALLED)
+            self._call_at = min(self._call_at, clock.elapsed() + _NOBODY_CALLED)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pytel.devices.simulated.connection import SimulatedDevice, connect_device, fitted, world_config
 from pytel.interfaces.enclosure import EnclosureStatus
 from pytel.services.enclosure import BaseEnclosure
-from pytel.services.enclosure_drive import EnclosureReading
+from pytel.services.enclosure_sensor import EnclosureReading
 
 
 class SimulatedRoof(BaseEnclosure):
