@@ -24,6 +24,7 @@ from pytel.base import clock, ids
 from pytel.base.digests import sha256_of_file
 from pytel.base.errors import ChecksumError, Conflict, InvalidParams, NotFound, StorageFull
 from pytel.base.files import sync_directory, write_atomically
+from pytel.base.seals import prove
 from pytel.base.units import Bytes, Seconds
 
 _UPLOAD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
@@ -268,13 +269,14 @@ class ImageDirectory:
 
 
 def _verify(source: Path, sha256: str, size: int) -> None:
-    """Hold an upload against what was announced, and sync it."""
+    """Hold an upload against what was announced, and sync it; what its writer has sealed is not read again."""
     actual = _size_of(source)
     if actual is None:
         raise NotFound(f"there is no upload {source}", path=str(source))
     if actual != size:
         raise ChecksumError(f"upload {source} has {actual} bytes, {size} were announced: write it again")
-    if _synced_sha256(source) != sha256:
+    _sync(source)
+    if not prove(source, sha256):
         raise ChecksumError(f"upload {source} has not the announced sha256: write it again")
 
 
@@ -287,7 +289,6 @@ def _size_of(path: Path) -> int | None:
     return found.st_size if stat.S_ISREG(found.st_mode) else None
 
 
-def _synced_sha256(path: Path) -> str:
+def _sync(path: Path) -> None:
     with path.open("rb") as file:
         os.fsync(file.fileno())
-    return sha256_of_file(path)

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import mmap
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from pytel.base.errors import InvalidParams
-from pytel.base.files import write_atomically
 from pytel.imaging.cards import BLOCK, CARD, images_of
-from pytel.imaging.checksums import stamp, sum32
+from pytel.imaging.checksums import fold, stamp, sum32
+from pytel.imaging.hashed import Chunk, Written, write_hashed
 from pytel.imaging.headers import CardValue, HeaderCard, card, utc_text, validate_card
 from pytel.imaging.layout import MOST_PIXELS, ImageError, Layout, physical, plain_layout
-from pytel.imaging.stored import to_stored
+from pytel.imaging.stored import from_stored, stored_pieces, stored_sum
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,15 +32,9 @@ __all__ = [
     "write_fits",
 ]
 
+Content = bytes | bytearray | mmap.mmap
 _TILE_ROWS = 64
 _LARGEST_FILE = 2**32
-
-
-class Written(NamedTuple):
-    """Size in bytes and SHA-256 (hex) of a file."""
-
-    size: int
-    sha256: str
 
 
 def write_fits(
@@ -56,26 +48,15 @@ def write_fits(
     """Write a frame of shape (rows, columns) as FITS, or Rice-compressed as an extension (`.fits.fz`).
 
     The file carries CHECKSUM and DATASUM and depends on nothing but the arguments; `created` (aware) becomes DATE.
-    It is synced and appears under its name only when complete. Raises `InvalidParams` for a wrong frame or card,
-    `StorageFull` when the disk is full.
+    It is synced, sealed (`pytel.base.seals`) and appears under its name only when complete. Raises `InvalidParams` for
+    a wrong frame or card, `StorageFull` when the disk is full.
     """
-    chunks = render_fits(pixels, cards, compress=compress, created=created)
-    with ThreadPoolExecutor(1, thread_name_prefix="pytel-sha256") as other:
-        hashing = other.submit(_sha256, chunks)
-        write_atomically(path, chunks)
-        return Written(sum(map(len, chunks)), hashing.result())
-
-
-def _sha256(chunks: list[bytes | memoryview]) -> str:
-    digest = hashlib.sha256()
-    for chunk in chunks:
-        digest.update(chunk)
-    return digest.hexdigest()
+    return write_hashed(path, render_fits(pixels, cards, compress=compress, created=created))
 
 
 def render_fits(
     pixels: NDArray[np.uint16], cards: Mapping[str, HeaderCard], *, compress: bool = False, created: datetime
-) -> list[bytes | memoryview]:
+) -> Iterator[Chunk]:
     """Make the bytes of a FITS file, in pieces; see `write_fits`."""
     if pixels.ndim != 2 or pixels.dtype.kind != "u" or pixels.dtype.itemsize != 2 or 0 in pixels.shape:
         raise InvalidParams(f"a frame has two axes of 16-bit unsigned pixels, not {pixels.dtype} {pixels.shape}")
@@ -84,10 +65,10 @@ def render_fits(
     return _render_compressed(pixels, checked) if compress else _render_plain(pixels, checked)
 
 
-def _render_plain(pixels: NDArray[np.uint16], cards: dict[str, HeaderCard]) -> list[bytes | memoryview]:
-    data, total = to_stored(pixels)
-    header = stamp(images_of(_structure(pixels.shape) | cards), total)
-    return [header, data, bytes(-len(data) % BLOCK)]
+def _render_plain(pixels: NDArray[np.uint16], cards: dict[str, HeaderCard]) -> Iterator[Chunk]:
+    yield stamp(images_of(_structure(pixels.shape) | cards), stored_sum(pixels))
+    yield from stored_pieces(pixels)
+    yield bytes(-2 * pixels.size % BLOCK)
 
 
 def _structure(shape: tuple[int, ...]) -> dict[str, HeaderCard]:
@@ -103,7 +84,7 @@ def _structure(shape: tuple[int, ...]) -> dict[str, HeaderCard]:
     }
 
 
-def _render_compressed(pixels: NDArray[np.uint16], cards: dict[str, HeaderCard]) -> list[bytes | memoryview]:
+def _render_compressed(pixels: NDArray[np.uint16], cards: dict[str, HeaderCard]) -> Iterator[Chunk]:
     import numpy as np
     from astropy.io import fits
 
@@ -117,18 +98,17 @@ def _render_compressed(pixels: NDArray[np.uint16], cards: dict[str, HeaderCard])
     return _stamp_units(buffer.getvalue())
 
 
-def _stamp_units(content: bytes) -> list[bytes | memoryview]:
+def _stamp_units(content: bytes) -> Iterator[Chunk]:
     """Give each header-data unit of a file its checksums."""
     from astropy.io import fits
 
-    stamped: list[bytes | memoryview] = []
     with fits.open(io.BytesIO(content), disable_image_compression=True) as units:
         places = [unit.fileinfo() for unit in units]
     for place in places:
         data = memoryview(content)[place["datLoc"] : place["datLoc"] + place["datSpan"]]
         images = _split_cards(content[place["hdrLoc"] : place["datLoc"]].decode("ascii"))
-        stamped += [stamp(images, sum32(data)), data]
-    return stamped
+        yield stamp(images, sum32(data))
+        yield data
 
 
 def _split_cards(header: str) -> list[str]:
@@ -171,7 +151,7 @@ def read_header(path: Path) -> dict[str, CardValue]:
 
 
 def parse_fits(
-    content: bytes | bytearray | mmap.mmap, *, checked: bool = False, spent: bool = False
+    content: Content, *, checked: bool = False, spent: bool = False
 ) -> tuple[NDArray[Any], dict[str, CardValue]]:
     """Read the bytes of a FITS file; see `read_fits`. Those that are `spent` may become the pixels."""
     try:
@@ -186,7 +166,7 @@ def parse_fits(
 
 
 def _parse_plain(
-    content: bytes | bytearray | mmap.mmap, layout: Layout, checked: bool, spent: bool
+    content: Content, layout: Layout, checked: bool, spent: bool
 ) -> tuple[NDArray[Any], dict[str, CardValue]]:
     """Read an image in the primary unit without astropy, in one pass over its bytes."""
     import numpy as np
@@ -197,9 +177,22 @@ def _parse_plain(
     end = layout.start + -(-stored.nbytes // BLOCK) * BLOCK
     if end > len(content):
         raise ImageError(f"it is cut short: {end - len(content)} bytes are missing")
-    if not checked and "CHECKSUM" in header and sum32(memoryview(content)[:end]) not in (0, 0xFFFFFFFF):
+    in_place = spent and stored.flags.writeable
+    if layout.is_camera_frame:
+        pixels, total = from_stored(stored, in_place=in_place)
+        total = _sum_with(content, layout.start, layout.start + stored.nbytes, end, total)
+    else:
+        pixels, total = physical(stored, layout), sum32(memoryview(content)[:end])
+    if not checked and "CHECKSUM" in header and total not in (0, 0xFFFFFFFF):
         raise ImageError("its checksum is wrong: the bytes were changed after it was written")
-    return physical(stored, layout, in_place=spent and stored.flags.writeable).reshape(rows, columns), header
+    return pixels.reshape(rows, columns), header
+
+
+def _sum_with(content: Content, start: int, stop: int, end: int, total: int) -> int:
+    """The checksum of a unit from that of its pixels, which lie between `start` and `stop`."""
+    view = memoryview(content)
+    padding = bytes((stop - start) % 4) + bytes(view[stop:end])
+    return fold(sum32(view[:start]) + total + (sum32(padding) if padding else 0))
 
 
 def _parse(content: bytes) -> tuple[NDArray[Any], dict[str, CardValue]]:

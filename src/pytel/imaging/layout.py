@@ -34,6 +34,11 @@ class Layout(NamedTuple):
     zero: float
     blank: int | None
 
+    @property
+    def is_camera_frame(self) -> bool:
+        """Whether its pixels are unsigned 16-bit numbers, as FITS keeps them."""
+        return (self.form, self.scale, self.zero, self.blank) == (">i2", 1, 32768, None)
+
 
 def plain_layout(read: Callable[[int, int], bytes], size: int) -> Layout | None:
     """Read the header of an image in the primary unit; None when the image is elsewhere, as in a compressed file.
@@ -81,15 +86,12 @@ def _header_bytes(read: Callable[[int, int], bytes]) -> bytes:
     raise ImageError("its header has no end")
 
 
-def physical(stored: NDArray[Any], layout: Layout, *, in_place: bool = False) -> NDArray[Any]:
-    """Bring stored values to native byte order and their physical scale (FITS 4.0, 4.4.2.5).
-
-    `in_place` the stored ones need not be kept.
-    """
+def physical(stored: NDArray[Any], layout: Layout) -> NDArray[Any]:
+    """Bring stored values to native byte order and their physical scale (FITS 4.0, 4.4.2.5)."""
     import numpy as np
 
-    if (layout.form, layout.scale, layout.zero, layout.blank) == (">i2", 1, 32768, None):
-        return from_stored(stored, in_place=in_place)
+    if layout.is_camera_frame:
+        return from_stored(stored)[0]
     native = stored.astype(stored.dtype.newbyteorder("="))
     if (layout.scale, layout.zero) == (1, 0) and (layout.blank is None or layout.form in (">f4", ">f8")):
         return native

@@ -1,14 +1,15 @@
 """Camera pixels as FITS keeps them, and back: less 32768, big-endian, 16 bits, with their checksum on the way.
 
-Worked in pieces that fit a processor's cache, large frames on two cores: a frame is passed over once.
+Worked in pieces that fit a processor's cache, large frames on two cores.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, cast
 
-from pytel.imaging.checksums import fold, sum32
+from pytel.imaging.checksums import fold
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,69 +17,87 @@ if TYPE_CHECKING:
 
 _PIECE = 2**17
 _LARGE = 2**21
-_EVEN_LANES = 0x0000FFFF0000FFFF
+_SIGN = 0x8000
 
 
-def to_stored(pixels: NDArray[np.uint16]) -> tuple[memoryview, int]:
-    """The bytes of a frame in a file, and their FITS checksum as if they were padded with zeros to whole words."""
+def stored_sum(pixels: NDArray[np.uint16]) -> int:
+    """The FITS checksum of what `stored_pieces` gives, as if that were padded with zeros to whole words."""
     import numpy as np
 
     flat = np.ascontiguousarray(pixels, dtype=np.uint16).reshape(-1)
-    stored = np.empty(flat.size, np.uint16)
-    if flat.size < _LARGE:
-        total = _store(flat, stored)
-    else:
-        middle = flat.size // 2 // _PIECE * _PIECE
-        with ThreadPoolExecutor(1, thread_name_prefix="pytel-pixels") as other:
-            second = other.submit(_store, flat[middle:], stored[middle:])
-            total = _store(flat[:middle], stored[:middle]) + second.result()
-    return memoryview(cast(Any, stored.view(np.uint8))), fold(total)
+
+    def work(first: int, end: int) -> int:
+        room, total = np.empty(min(_PIECE, end - first), np.uint16), 0
+        for start in range(first, end, _PIECE):
+            piece = flat[start : min(start + _PIECE, end)]
+            total += _sum(np.bitwise_xor(piece, np.uint16(_SIGN), out=room[: piece.size]))
+        return total
+
+    return fold(_halved(work, flat.size))
 
 
-def _store(flat: NDArray[np.uint16], stored: NDArray[np.uint16]) -> int:
+def stored_pieces(pixels: NDArray[np.uint16]) -> Iterator[memoryview]:
+    """The bytes of a frame in a file, piece by piece, each in memory of its own."""
     import numpy as np
 
-    total, sign = 0, np.uint16(0x8000)
+    flat = np.ascontiguousarray(pixels, dtype=np.uint16).reshape(-1)
     for first in range(0, flat.size, _PIECE):
-        piece = stored[first : first + _PIECE]
-        np.bitwise_xor(flat[first : first + _PIECE], sign, out=piece)
-        if piece.size == _PIECE:
-            total += _sum_native(piece)
-            piece.byteswap(inplace=True)
-        else:
-            piece.byteswap(inplace=True)
-            content = piece.tobytes()
-            total += sum32(content + bytes(-len(content) % 4))
-    return total
+        piece = np.bitwise_xor(flat[first : first + _PIECE], np.uint16(_SIGN))
+        _swap(piece)
+        yield memoryview(cast(Any, piece.view(np.uint8)))
 
 
-def _sum_native(piece: NDArray[np.uint16]) -> int:
-    """Add up pairs of 16-bit numbers in native order as 32-bit words; four at a time, in lanes of 64 bits."""
+def from_stored(stored: NDArray[Any], *, in_place: bool = False) -> tuple[NDArray[np.uint16], int]:
+    """Pixels in native order of what a file has, and its FITS checksum as if it were padded with zeros to whole words.
+
+    `in_place` the pixels take the room of what they are made of.
+    """
+    import numpy as np
+
+    raw: NDArray[np.uint16] = stored.view(np.dtype("=u2"))
+    pixels = raw if in_place else np.empty(raw.size, np.uint16)
+
+    def work(first: int, end: int) -> int:
+        total = 0
+        for start in range(first, end, _PIECE):
+            piece = pixels[start : min(start + _PIECE, end)]
+            if not in_place:
+                piece[:] = raw[start : min(start + _PIECE, end)]
+            _swap(piece)
+            total += _sum(piece)
+            np.bitwise_xor(piece, np.uint16(_SIGN), out=piece)
+        return total
+
+    return pixels, fold(_halved(work, pixels.size))
+
+
+def _swap(piece: NDArray[np.uint16]) -> None:
+    """From native to big-endian order and back."""
+    import sys
+
+    if sys.byteorder == "little":
+        piece.byteswap(inplace=True)
+
+
+def _halved(work: Callable[[int, int], int], size: int) -> int:
+    """Add up what `work` gives for the two halves of a large frame, at once on two cores."""
+    if size < _LARGE:
+        return work(0, size)
+    middle = size // 2 // _PIECE * _PIECE
+    with ThreadPoolExecutor(1, thread_name_prefix="pytel-pixels") as other:
+        second = other.submit(work, middle, size)
+        return work(0, middle) + second.result()
+
+
+def _sum(piece: NDArray[np.uint16]) -> int:
+    """Add up pairs of 16-bit numbers in native order as 32-bit words, the first of a pair being the high half."""
     import sys
 
     import numpy as np
 
-    words, mask = piece.view(np.uint64), np.uint64(_EVEN_LANES)
+    even = piece.size // 2 * 2
+    total = int(piece[:even].view(np.uint32).sum(dtype=np.uint64))
     if sys.byteorder == "little":
-        first, second = words & mask, (words >> np.uint64(16)) & mask
-    else:
-        first, second = (words >> np.uint64(16)) & mask, words & mask
-    return (_lanes(int(first.sum())) << 16) + _lanes(int(second.sum()))
-
-
-def _lanes(total: int) -> int:
-    return (total & 0xFFFFFFFF) + (total >> 32)
-
-
-def from_stored(stored: NDArray[Any], *, in_place: bool = False) -> NDArray[np.uint16]:
-    """Pixels in native order of what a file has; `in_place` they take the room of what they are made of."""
-    import numpy as np
-
-    big_endian: NDArray[np.uint16] = stored.view(np.dtype("=u2"))
-    sign = np.uint16(0x8000)
-    pixels = big_endian if in_place else np.empty(big_endian.size, np.uint16)
-    for first in range(0, pixels.size, _PIECE):
-        piece = pixels[first : first + _PIECE]
-        piece[:] = big_endian[first : first + _PIECE].byteswap()
-        np.bitwise_xor(piece, sign, out=piece)
-    return pixels
+        # Halves change places by a turn of 16 bits, which ones' complement takes as a factor.
+        total <<= 16
+    return total + (int(piece[-1]) << 16 if piece.size > even else 0)

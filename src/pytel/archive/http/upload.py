@@ -18,6 +18,7 @@ from pytel.base import ids
 from pytel.base.digests import announced_sha256
 from pytel.base.errors import ChecksumError, InvalidParams, LimitExceeded, Timeout
 from pytel.base.files import storage_full_named
+from pytel.base.seals import seal
 from pytel.base.threads import in_thread
 from pytel.base.units import Bytes, Seconds
 
@@ -123,7 +124,7 @@ async def _to_disk(request: Request, part: Path, limits: UploadLimits) -> tuple[
             size += sum(map(len, batch))
         if writing is not None:
             await writing
-        await in_thread(_sync, file, part)
+        await in_thread(_finish, file, part, digest)
     finally:
         if writing is not None:
             await asyncio.wait([writing])
@@ -170,6 +171,7 @@ def _write(file: BinaryIO, part: Path, batch: list[bytes], digest: hashlib._Hash
         digest.update(chunk)
 
 
-def _sync(file: BinaryIO, part: Path) -> None:
+def _finish(file: BinaryIO, part: Path, digest: hashlib._Hash) -> None:
     with storage_full_named(part):
+        seal(part, digest.hexdigest())
         os.fsync(file.fileno())
