@@ -18,6 +18,7 @@ class ObserverStatus(StrEnum):
     FOCUSING = "focusing"
     ACQUIRING = "acquiring"
     EXPOSING = "exposing"
+    CALIBRATING = "calibrating"
     CLOSING = "closing"
     PAUSED = "paused"
     DAY = "day"

@@ -66,6 +66,14 @@ class FocusRun(Entry, frozen=True, kw_only=True, tag="focus"):
     error: str | None = None
 
 
+class CalibrationDone(Entry, frozen=True, kw_only=True, tag="calibration"):
+    """A set of calibration frames was taken, or failed; it is not tried again in this night."""
+
+    what: str
+    taken: int
+    error: str | None = None
+
+
 class ErrorSeen(Entry, frozen=True, kw_only=True, tag="error"):
     """Something went wrong."""
 
@@ -76,7 +84,15 @@ class ErrorSeen(Entry, frozen=True, kw_only=True, tag="error"):
 
 
 _ANY = (
-    NightBegan | SafetySeen | LostBegan | LostEnded | ExposureBegan | ExposureTaken | FocusRun | ErrorSeen
+    NightBegan
+    | SafetySeen
+    | LostBegan
+    | LostEnded
+    | ExposureBegan
+    | ExposureTaken
+    | FocusRun
+    | CalibrationDone
+    | ErrorSeen
 )  # what a line may hold
 
 

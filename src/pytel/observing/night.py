@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from pytel.base.location import Location
 from pytel.base.units import Altitude, Seconds
-from pytel.sky.almanac import next_night, sun_altitude
+from pytel.sky.almanac import Night, next_night, sun_altitude
 
 Span = tuple[float, float]
 """From and to in Unix seconds."""
@@ -17,8 +17,8 @@ Span = tuple[float, float]
 class NightTimes(NamedTuple):
     """A night as the observer needs it; Unix seconds.
 
-    `begin` and `end` are the noons around it, `open` and `close` bound the work, `dark` is when the Sun is low enough
-    to count (None: never).
+    `begin` and `end` are the noons around it, `open` and `close` bound the work with the open roof, `observing` that on
+    tasks (flats lie outside), `dark` is when the Sun is low enough to count (None: never).
     """
 
     date: date
@@ -27,31 +27,34 @@ class NightTimes(NamedTuple):
     close: float
     end: float
     dark: Span | None
+    observing: Span
 
 
-def night_at(when: float, location: Location, opening: Altitude, dark: Altitude) -> NightTimes | None:
+def night_at(
+    when: float, location: Location, opening: Altitude, dark: Altitude, *, flats: Altitude | None = None
+) -> NightTimes | None:
     """The night that goes on at `when` or else comes next; None when the Sun stays above `opening` in it.
 
-    `opening` and `dark` are altitudes of the Sun in degrees.
+    `opening` and `dark` are altitudes of the Sun in degrees; with `flats` the roof is open from and until the Sun is
+    at that one.
     """
-    work = next_night(when, location, twilight=opening)
+    outer = opening if flats is None else max(flats, opening)
+    work = next_night(when, location, twilight=outer)
     if work.dawn is not None and work.dawn <= when:
-        work = next_night(work.end, location, twilight=opening)
-    inner = next_night(work.start, location, twilight=dark)
-    span = _span(work.dusk, work.dawn, work.start, work.end, location, opening)
-    if span is None:
+        work = next_night(work.end, location, twilight=outer)
+    span = _span(work, location, outer)
+    observing = _span(next_night(work.start, location, twilight=opening), location, opening)
+    if span is None or observing is None:
         return None
-    dark_span = _span(inner.dusk, inner.dawn, inner.start, inner.end, location, dark)
-    return NightTimes(work.date, work.start, *span, work.end, dark_span)
+    dark_span = _span(next_night(work.start, location, twilight=dark), location, dark)
+    return NightTimes(work.date, work.start, *span, work.end, dark_span, observing)
 
 
-def _span(
-    dusk: float | None, dawn: float | None, start: float, end: float, location: Location, altitude: Altitude
-) -> Span | None:
+def _span(night: Night, location: Location, altitude: Altitude) -> Span | None:
     """From dusk to dawn; polar nights may lack one of them or both."""
-    if dusk is None and dawn is None and sun_altitude((start + end) / 2, location) >= altitude:
+    if night.dusk is None and night.dawn is None and sun_altitude((night.start + night.end) / 2, location) >= altitude:
         return None
-    return (start if dusk is None else dusk, end if dawn is None else dawn)
+    return (night.start if night.dusk is None else night.dusk, night.end if night.dawn is None else night.dawn)
 
 
 def overlap(spans: Iterable[Span], within: Iterable[Span]) -> list[Span]:

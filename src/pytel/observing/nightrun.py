@@ -11,6 +11,7 @@ from pytel.interfaces.enclosure import Enclosure
 from pytel.interfaces.notifier import Urgency
 from pytel.interfaces.observer import ObserverStatus
 from pytel.interfaces.tasks import TaskStatus
+from pytel.observing.calibration import NightCalibration
 from pytel.observing.greedy import choose, next_start
 from pytel.observing.hindrance import Hindrance, Kind, find_hindrance, next_expiry, safety_verdict
 from pytel.observing.night import NightTimes
@@ -64,14 +65,15 @@ class NightRun:
         self._runner, self._board, self._people = runner, board, people
         self._changed, self._paused = changed, paused
         self._backoff = Backoff(config.first_retry, config.longest_retry)
-        self._windows = Windows(night.open, night.close, module.site.location)
+        self._windows = Windows(*night.observing, module.site.location)
+        self._calibration = NightCalibration(module, config.calibration, night, log)
         self._required = Required(module, config.required)
         self._needs_enclosure = "Enclosure" in config.required
         self._opened = False
 
     async def run(self) -> None:
         """Observe until the night closes; then park and close."""
-        while (left := self._night.close - clock.time()) > 0.5:
+        while (left := self._calibration.closing - clock.time()) > 0.5:
             await self._see_safety()
             hindrance = self._hindrance()
             limit = clock.deadline(left)
@@ -87,7 +89,7 @@ class NightRun:
                 self._module.log.exception("a fault in the observer itself")
                 await self._fail(wrap(error))
         self._opened = False
-        await self.shut_down()
+        await self.shut_down(calibrate=True)
 
     # what stands in the way
 
@@ -166,16 +168,26 @@ class NightRun:
     async def _step(self) -> None:
         await self._open()
         await self._runner.clear_up()
+        if (flats := self._calibration.flats_due()) is not None:
+            self._log.doing("taking flats")
+            self._board.show(ObserverStatus.CALIBRATING, flats)
+            await self._calibration.take_flats(flats)
+            return
         self._log.doing("choosing a task")
         candidates = await self._queue.candidates()
         choice = choose(candidates, clock.time(), self._windows)
         if choice is not None:
             await self._runner.run(choice)
             self._backoff.reset()
-        elif self._runner.is_focus_due():
+        elif self._is_dark_enough and self._runner.is_focus_due():
             await self._focus_high()
         else:
             await self._wait_for_target(next_start(candidates, clock.time(), self._windows))
+
+    @property
+    def _is_dark_enough(self) -> bool:
+        """Whether it is the time of tasks, not that of flats."""
+        return self._night.observing[0] <= clock.time() < self._night.observing[1]
 
     def _refuse_incomplete(self) -> None:
         """Robotic mode needs all that the site says it needs. Raises `ModuleNotFound`, `ConfigError`."""
@@ -232,12 +244,18 @@ class NightRun:
 
     # dawn
 
-    async def shut_down(self) -> None:
-        """Park, close and let the camera warm up; go on until the enclosure is closed, or it is noon."""
+    async def shut_down(self, *, calibrate: bool = False) -> None:
+        """Park, close and let the camera warm up; go on until the enclosure is closed, or it is noon.
+
+        With `calibrate` the plan's bias and dark frames are taken in between.
+        """
         self._board.show(ObserverStatus.CLOSING)
         ends = max(self._night.end, clock.time() + 3600.0)
         while not await self._secure() and clock.time() < ends:
             await clock.sleep(60.0)
+        if calibrate and self._rig.is_closed:
+            self._log.doing("taking darks")
+            await self._calibration.take_darks()
         try:
             if self._config.cooling is not None:
                 await self._rig.cool(None)

@@ -141,7 +141,16 @@ class RobotObserver(Module, Observer, FitsHeaderProvider):
 
     def _night_at(self, when: float) -> NightTimes | None:
         config = self.config
-        return night_at(when, self.site.location, config.open_sun_altitude, config.dark_sun_altitude)
+        plan = config.calibration
+        night = night_at(
+            when, self.site.location, config.open_sun_altitude, config.dark_sun_altitude, flats=plan.opening
+        )
+        if night is None:
+            return None
+        return night._replace(
+            open=night.open if plan.evening else night.observing[0],
+            close=night.close if plan.morning else night.observing[1],
+        )
 
     async def _wait_for_dusk(self, night: NightTimes) -> None:
         self._board.night = night.date

@@ -13,6 +13,7 @@ from pytel.base.units import Celsius, Fraction, Millimetres, Pixels, Seconds
 from pytel.interfaces.tasks import TaskStatus
 from pytel.module import Struct
 from pytel.observing.journal import (
+    CalibrationDone,
     Entry,
     ErrorSeen,
     FocusRun,
@@ -58,6 +59,15 @@ class FocusReport(Struct, frozen=True, kw_only=True):
     error: str | None = None
 
 
+class CalibrationReport(Struct, frozen=True, kw_only=True):
+    """A set of calibration frames; `error` says why it failed."""
+
+    end: datetime
+    what: str
+    taken: int
+    error: str | None = None
+
+
 class LostTime(Struct, frozen=True, kw_only=True):
     """A stretch of the dark time in which nothing could be done, and why."""
 
@@ -97,6 +107,7 @@ class NightReport(Struct, frozen=True, kw_only=True):
     tasks: tuple[TaskReport, ...]
     exposures: tuple[ExposureReport, ...]
     focus_runs: tuple[FocusReport, ...]
+    calibrations: tuple[CalibrationReport, ...]
     lost: tuple[LostTime, ...]
     errors: tuple[ErrorNote, ...]
 
@@ -127,6 +138,7 @@ def make_report(
         tasks=tuple(tasks),
         exposures=tuple(exposures),
         focus_runs=tuple(_focus(entry) for entry in entries if isinstance(entry, FocusRun)),
+        calibrations=tuple(_calibration(entry) for entry in entries if isinstance(entry, CalibrationDone)),
         lost=tuple(_lost(entries, dark, night.close)),
         errors=tuple(_error(entry) for entry in entries if isinstance(entry, ErrorSeen)),
     )
@@ -179,6 +191,10 @@ def _lost(entries: Sequence[Entry], dark: list[Span], end: float) -> list[LostTi
         for (low, high), reason in joined
         if high - low >= 0.5
     ]
+
+
+def _calibration(done: CalibrationDone) -> CalibrationReport:
+    return CalibrationReport(end=utc(done.time), what=done.what, taken=done.taken, error=done.error)
 
 
 def _focus(run: FocusRun) -> FocusReport:

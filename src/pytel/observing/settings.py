@@ -6,6 +6,7 @@ from typing import Literal
 
 from pytel.base.units import Altitude, Celsius, Duration, Seconds
 from pytel.module.config import ModuleConfig
+from pytel.observing.calibration import CalibrationPlan
 
 
 class ObserverConfig(ModuleConfig, frozen=True, kw_only=True):
@@ -32,6 +33,7 @@ class ObserverConfig(ModuleConfig, frozen=True, kw_only=True):
     longest_retry: Duration = 300.0
     archive_patience: Duration = 300.0
     """How long a frame may be on its way to the archive before somebody looks after it."""
+    calibration: CalibrationPlan = CalibrationPlan()
     required: tuple[str, ...] = ("SafetyMonitor", "Enclosure", "Telescope", "Camera")
     """Modules, and interfaces that somebody must offer, without which it does not work; none: it never works."""
 
