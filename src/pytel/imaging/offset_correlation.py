@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -16,9 +17,10 @@ Spectrum = NDArray[np.complex64]
 
 _CLIP = 30.0
 _EDGE = 0.06
+_SMOOTH = 1.2
 _SIGNIFICANT = 9.0
 _COHERENT = 0.4
-_FINE = 8
+_RINGS = 256
 
 
 @dataclass(frozen=True)
@@ -35,38 +37,88 @@ class Transformed:
 
     def __init__(self, pixels: NDArray[Any]) -> None:
         frame = flatten(pixels)
-        self.noise = frame.noise
         image = np.clip(frame.pixels, -_CLIP * frame.noise, _CLIP * frame.noise)
-        image -= np.median(image, axis=0)[None, :]
-        image -= np.median(image, axis=1)[:, None]
+        step = max(1, min(image.shape) // 512)
+        image -= np.median(image[::step], axis=0)[None, :]
+        image -= np.median(image[:, ::step], axis=1)[:, None]
         image *= _faded(image.shape[0])[:, None]
         image *= _faded(image.shape[1])[None, :]
-        self.shape = image.shape
+        self.shape: tuple[int, int] = image.shape
         self.spectrum: Spectrum = np.fft.rfft2(image)
-        own = np.fft.irfft2(np.abs(self.spectrum) ** 2, s=self.shape)
-        self.signal = max(_without_spike(own), 0.0)
-        """The sum of the squares of the light without the noise."""
+        self.power = _rings(self.shape).mean(self.spectrum.real**2 + self.spectrum.imag**2)
+        """By rings of spatial frequency."""
+        # The finest structure that pixels can show is noise.
+        self.signal = _rings(self.shape).smooth_sum(self.power - self.power[-_RINGS // 8 :].mean())
 
 
 def correlate(reference: Transformed, frame: Transformed, max_offset: float | None) -> Correlated | None:
     """The shift of a frame, or None if the two are not alike beyond doubt at any shift up to `max_offset`."""
-    product = frame.spectrum * reference.spectrum.conj()
-    likeness = np.fft.irfft2(product, s=reference.shape)
-    # What is fixed to the pixels, as their sensitivity is, is alike at shift 0 and at no other: it must not count.
-    spike = float(likeness[0, 0]) - _without_spike(likeness)
-    likeness[0, 0] -= spike
-    product = product - np.float32(spike)
+    rings = _rings(reference.shape)
+    product = _without_spike(frame.spectrum * reference.spectrum.conj(), reference.shape)
+    smooth = product * rings.smoothing[rings.index]
+    likeness = np.fft.irfft2(smooth, s=reference.shape)
     row, column = _highest(likeness, max_offset)
     peak = float(likeness[row, column])
-    noise = 1.4826 * float(np.median(np.abs(likeness[:: max(1, likeness.shape[0] // 512)])))
-    if peak < _SIGNIFICANT * noise or peak**2 < _COHERENT**2 * reference.signal * frame.signal:
+    noise = 1.4826 * float(np.median(np.abs(likeness[:: max(1, likeness.shape[0] // 256)])))
+    if peak < _SIGNIFICANT * noise or peak**2 < _COHERENT**2 * max(reference.signal, 0.0) * max(frame.signal, 0.0):
         return None
-    dx, dy, curvature = _finely(product, reference.shape, row, column)
-    if curvature <= 0:
+    rows, columns = reference.shape
+    start = float((column + columns // 2) % columns - columns // 2), float((row + rows // 2) % rows - rows // 2)
+    rough = _finely(smooth, reference.shape, start)
+    if rough is None:
         return None
-    share = peak / max(reference.signal, 1e-9)
-    error = math.hypot(reference.noise * share, frame.noise) / math.sqrt(curvature * max(share, 1e-9))
-    return Correlated(dx, dy, error)
+    return _weighted(reference, frame, product, rough)
+
+
+def _weighted(
+    reference: Transformed, frame: Transformed, product: Spectrum, rough: tuple[float, float]
+) -> Correlated | None:
+    """The shift with each frequency weighted by how much more than noise it has (Knapp and Carter 1976)."""
+    rings = _rings(reference.shape)
+    common = rings.mean((product * rings.ramp(*rough)).real)
+    noise = np.maximum(reference.power * frame.power - common**2, 1e-6 * reference.power * frame.power)
+    weight = np.where(common > 0, common, 0) / noise
+    weight /= max(weight.max(), 1e-30)
+    found = _finely(product * weight.astype(np.float32)[rings.index], reference.shape, rough)
+    if found is None:
+        return None
+    push = rings.count * rings.frequency**2 / 2  # the square of its part along one axis
+    error = math.sqrt(float((weight**2 * push * noise).sum()) / 2) / max(float((weight * push * common).sum()), 1e-30)
+    return Correlated(*found, error)
+
+
+class _Rings:
+    """The spatial frequencies of a frame's half spectrum, sorted into rings."""
+
+    def __init__(self, shape: tuple[int, int]) -> None:
+        rows, columns = shape
+        self.up = np.fft.fftfreq(rows).astype(np.float32)
+        self.along = np.fft.rfftfreq(columns).astype(np.float32)
+        radius = np.hypot(self.up[:, None], self.along[None, :])
+        self.index = np.minimum(radius * (2 * _RINGS), _RINGS - 1).astype(np.uint8)
+        self.count = np.bincount(self.index.ravel(), minlength=_RINGS).astype(np.float64)
+        self.frequency = 2 * np.pi * (np.arange(_RINGS) + 0.5) / (2 * _RINGS)
+        self.smoothing = np.exp(-((_SMOOTH * self.frequency) ** 2)).astype(np.float32)
+        self.size = rows * columns
+
+    def mean(self, values: Image) -> NDArray[np.float64]:
+        """Of values over each ring."""
+        sums = np.bincount(self.index.ravel(), values.ravel(), minlength=_RINGS)
+        return np.asarray(sums / np.maximum(self.count, 1))
+
+    def smooth_sum(self, power: NDArray[np.float64]) -> float:
+        """What power makes at shift 0 of the smoothed correlation."""
+        return float(2 * (power * self.count * self.smoothing).sum() / self.size)
+
+    def ramp(self, dx: float, dy: float) -> Spectrum:
+        """What takes a shift out of a spectrum."""
+        up, along = np.exp(2j * np.pi * self.up * dy), np.exp(2j * np.pi * self.along * dx)
+        return np.asarray(up.astype(np.complex64)[:, None] * along.astype(np.complex64)[None, :])
+
+
+@functools.lru_cache(maxsize=2)
+def _rings(shape: tuple[int, int]) -> _Rings:
+    return _Rings(shape)
 
 
 def _faded(length: int) -> Image:
@@ -78,11 +130,16 @@ def _faded(length: int) -> Image:
     return window
 
 
-def _without_spike(likeness: NDArray[Any]) -> float:
-    """The value at shift 0 as its neighbours have it."""
-    sides = likeness[0, 1] + likeness[0, -1] + likeness[1, 0] + likeness[-1, 0]
-    corners = likeness[1, 1] + likeness[1, -1] + likeness[-1, 1] + likeness[-1, -1]
-    return float(sides / 2 - corners / 4)
+def _without_spike(product: Spectrum, shape: tuple[int, int]) -> Spectrum:
+    """Without what is alike at shift 0 and at no other.
+
+    What is fixed to the pixels, as their sensitivity is, does that: its value there becomes what its neighbours have.
+    """
+    steps = np.arange(-1.0, 2.0)
+    near = _interpolated(product, shape, steps, steps)
+    sides = near[0, 1] + near[2, 1] + near[1, 0] + near[1, 2]
+    corners = near[0, 0] + near[0, 2] + near[2, 0] + near[2, 2]
+    return product - np.float32(near[1, 1] - (sides / 2 - corners / 4))
 
 
 def _highest(likeness: NDArray[Any], max_offset: float | None) -> tuple[int, int]:
@@ -91,32 +148,28 @@ def _highest(likeness: NDArray[Any], max_offset: float | None) -> tuple[int, int
         up = np.fft.fftfreq(rows, 1 / rows)[:, None] ** 2
         along = np.fft.fftfreq(columns, 1 / columns)[None, :] ** 2
         likeness = np.where(up + along <= max_offset**2, likeness, -np.inf)
-    row, column = np.unravel_index(int(likeness.argmax()), likeness.shape)
-    return int(row), int(column)
+    row, column = (int(place) for place in np.unravel_index(int(likeness.argmax()), likeness.shape))
+    return row, column
 
 
-def _finely(product: Spectrum, shape: tuple[int, ...], row: int, column: int) -> tuple[float, float, float]:
-    """The peak's place between the pixels, and how sharp it is: minus the mean second derivative."""
-    rows, columns = shape
-    dy, dx = (row + rows // 2) % rows - rows // 2, (column + columns // 2) % columns - columns // 2
-    y, x = float(dy), float(dx)
-    curvature = 0.0
-    for step in (0.5, 0.5 / _FINE, 0.5 / _FINE):
+def _finely(product: Spectrum, shape: tuple[int, int], start: tuple[float, float]) -> tuple[float, float] | None:
+    """The peak (dx, dy) of a correlation near a start, or None if there is none."""
+    x, y = start
+    for step in (0.5, 0.25, 0.1, 0.1):
         patch = _interpolated(product, shape, y + step * np.arange(-1, 2), x + step * np.arange(-1, 2))
         gy, gx = (patch[2, 1] - patch[0, 1]) / 2, (patch[1, 2] - patch[1, 0]) / 2
         hy, hx = patch[2, 1] - 2 * patch[1, 1] + patch[0, 1], patch[1, 2] - 2 * patch[1, 1] + patch[1, 0]
         hxy = (patch[2, 2] - patch[2, 0] - patch[0, 2] + patch[0, 0]) / 4
         determinant = hx * hy - hxy**2
         if hx >= 0 or hy >= 0 or determinant <= 0:
-            return x, y, 0.0
-        x -= float(np.clip((hy * gx - hxy * gy) / determinant, -1, 1)) * step
-        y -= float(np.clip((hx * gy - hxy * gx) / determinant, -1, 1)) * step
-        curvature = float(-(hx + hy) / 2 / step**2)
-    return x, y, curvature
+            return None
+        x -= float(np.clip((hy * gx - hxy * gy) / determinant, -2, 2)) * step
+        y -= float(np.clip((hx * gy - hxy * gx) / determinant, -2, 2)) * step
+    return (x, y) if math.hypot(x - start[0], y - start[1]) < 2 else None
 
 
 def _interpolated(
-    product: Spectrum, shape: tuple[int, ...], y: NDArray[np.float64], x: NDArray[np.float64]
+    product: Spectrum, shape: tuple[int, int], y: NDArray[np.float64], x: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """The correlation at shifts between whole pixels, by its Fourier series (Guizar-Sicairos et al. 2008)."""
     rows, columns = shape
