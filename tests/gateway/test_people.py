@@ -14,11 +14,11 @@ from gateway.kit import house as open_house
 from pytel.base import clock
 from pytel.base.errors import ConnectionLost
 from pytel.base.threads import in_thread
-from pytel.bus import door
+from pytel.bus import door, passwords
 from pytel.bus import people as accounts
 from pytel.bus.address import Address
 from pytel.bus.contract import Builtin, Call, Card, Role
-from pytel.gateway import attempts
+from pytel.gateway import attempts, outsiders
 from pytel.gateway.doorkeeper import ADDRESS_FAILURES, NAME_FAILURES
 
 LOG_IN = {"name": "anna", "password": PASSWORDS["anna"]}
@@ -226,36 +226,121 @@ async def test_many_attempts_at_once_are_no_way_around(house: House) -> None:
     assert set(tried) <= {401, 429, 503}
 
 
+XENIA = "from elsewhere"
+
+
 class Elsewhere:
     """Knows a person by a password of her own."""
 
     def __init__(self) -> None:
-        self.asked: list[str] = []
+        self.asked: list[tuple[str, str]] = []
         self.is_there = True
+        self.role: Role | None = Role.OPERATOR
 
     async def check(self, name: str, password: str) -> Role | None:
         """As the server of her accounts does."""
-        self.asked.append(name)
+        self.asked.append((name, password))
         if not self.is_there:
             raise ConnectionLost("the server is away")
-        return Role.OPERATOR if (name, password) == ("xenia", "from elsewhere") else None
+        return self.role if (name, password) == ("xenia", XENIA) else None
 
 
 async def test_people_whom_another_server_knows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     elsewhere = Elsewhere()
     monkeypatch.setattr(OwnGateway, "outside", elsewhere)
     async with open_house(tmp_path) as house, house.client(None) as client:
-        xenia = {"Authorization": basic("xenia", "from elsewhere")}
+        xenia = {"Authorization": basic("xenia", XENIA)}
         for _ in range(3):
             assert (await rpc_call(client, "lamp.who_asks", **xenia))["result"] == "gateway/xenia operator"
-        assert elsewhere.asked == ["xenia"]
+        assert elsewhere.asked == [("xenia", XENIA)]
         assert await status(client, Authorization=basic("xenia", "wrong")) == 401
-        assert await status(client, Authorization=basic("anna", PASSWORDS["anna"])) == 200
-        assert elsewhere.asked == ["xenia", "xenia"]
-        async with client.post("/session", json={"name": "xenia", "password": "from elsewhere"}) as response:
+        async with client.post("/session", json={"name": "xenia", "password": XENIA}) as response:
             assert response.status == 200
         elsewhere.is_there = False
         assert await status(client, Authorization=basic("yves", "whatever")) == 503
+
+
+async def test_the_same_is_done_for_every_name_wherever_it_has_an_account(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere, hashed = Elsewhere(), []
+    is_right = passwords.is_right
+
+    def noting(of: str | None, password: str) -> bool:
+        hashed.append(password)
+        return is_right(of, password)
+
+    monkeypatch.setattr(OwnGateway, "outside", elsewhere)
+    monkeypatch.setattr(passwords, "is_right", noting)
+    async with open_house(tmp_path) as house, house.client(None) as client:
+        for name in ("anna", "xenia", "nobody", "not even a name"):
+            for password in ("wrong", {"anna": PASSWORDS["anna"], "xenia": XENIA}.get(name, "wrong, too")):
+                elsewhere.asked.clear()
+                hashed.clear()
+                await status(client, Authorization=basic(name, password))
+                assert hashed == [password]
+                assert [asked for asked, _ in elsewhere.asked] == [name]
+                told = {password for _, password in elsewhere.asked}
+                assert told.isdisjoint({"wrong", PASSWORDS["anna"]}) if name == "anna" else told == {password}
+        elsewhere.is_there = False
+        assert await status(client, Authorization=basic("olga", PASSWORDS["olga"])) == 200
+        assert await status(client, Authorization=basic("olga", "wrong")) == 503
+
+
+@pytest.mark.parametrize("role", [None, Role.VIEWER])
+async def test_who_is_no_longer_what_he_was_elsewhere_is_out_soon_with_all_he_had(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, role: Role | None
+) -> None:
+    elsewhere = Elsewhere()
+    monkeypatch.setattr(OwnGateway, "outside", elsewhere)
+    async with open_house(tmp_path) as house, browser(house) as page, house.client(None) as script:
+        async with page.post("/session", json={"name": "xenia", "password": XENIA}) as response:
+            assert response.status == 200
+        by_session = await page.ws_connect("/ws")
+        by_password = await script.ws_connect("/ws", headers={"Authorization": basic("xenia", XENIA)})
+        assert await status(page) == 200
+        assert await status(script, Authorization=basic("xenia", XENIA)) == 200
+        elsewhere.role = role
+        monkeypatch.setattr(outsiders, "ASKED_AGAIN", 0.0)
+        monkeypatch.setattr(outsiders, "GOOD_FOR", 0.0)
+        assert await status(page) == 401
+        if role is None:
+            assert await status(script, Authorization=basic("xenia", XENIA)) == 401
+        for socket in (by_session, by_password):
+            await socket.send_json({"jsonrpc": "2.0", "id": 1, "method": "session.info"})
+            async with asyncio.timeout(10):
+                while (await socket.receive()).type is aiohttp.WSMsgType.TEXT:
+                    pass
+            assert socket.close_code == 4401
+
+
+async def test_while_nobody_elsewhere_can_tell_a_session_waits_and_then_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = Elsewhere()
+    monkeypatch.setattr(OwnGateway, "outside", elsewhere)
+    async with open_house(tmp_path) as house, browser(house) as page:
+        async with page.post("/session", json={"name": "xenia", "password": XENIA}) as response:
+            assert response.status == 200
+        elsewhere.is_there = False
+        assert await status(page) == 200
+        monkeypatch.setattr(outsiders, "GOOD_FOR", 0.0)
+        assert await status(page) == 503
+        elsewhere.is_there = True
+        assert await status(page) == 200
+
+
+async def test_many_who_want_to_know_the_same_ask_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    elsewhere = Elsewhere()
+    known = outsiders.Outsiders(elsewhere)
+    assert await asyncio.gather(*(known.check("xenia", XENIA) for _ in range(20))) == [Role.OPERATOR] * 20
+    assert len(elsewhere.asked) == 1
+    assert known.remembered("xenia", XENIA) is Role.OPERATOR
+    monkeypatch.setattr(outsiders, "ASKED_AGAIN", 0.0)
+    assert known.remembered("xenia", XENIA) is Role.OPERATOR  # and it is asked again meanwhile
+    elsewhere.role = None
+    await until(lambda: known.remembered("xenia", XENIA) is None)
+    await known.close()
 
 
 async def test_every_change_is_on_record_and_no_look(house: House) -> None:

@@ -140,6 +140,12 @@ def test_the_xmpp_server_knows_the_people(xmpp_site: XmppSite) -> None:
 @pytest.mark.timeout(240)
 def test_another_password_at_the_server_is_another_at_the_gateway(xmpp_site: XmppSite) -> None:
     site = xmpp_site
+    before, cookies = site.password("otto"), str(site.folder / "cookies")
+    log_in = json.dumps({"name": "otto", "password": before})
+    site.until(lambda: site.curl("-c", cookies, "--json", log_in, f"{site.url}/session")[0] < 300)
+    assert site.curl(f"{site.url}/session", user=f"otto:{before}")[0] == 200
     command = shlex.split(f"{PYTEL} xmpp passwd site.yaml otto --generate")
     fresh = subprocess.run(command, cwd=site.folder, capture_output=True, text=True, timeout=60, check=True)
     assert site.curl(f"{site.url}/session", user=f"otto:{fresh.stdout.strip()}")[0] == 200
+    site.until(lambda: site.curl(f"{site.url}/session", user=f"otto:{before}")[0] == 401)
+    site.until(lambda: site.curl("-b", cookies, f"{site.url}/session")[0] == 401)

@@ -93,11 +93,12 @@ class HttpGateway(Module, Gateway):
         await in_thread(accounts.refresh)
         audit = AuditLog(directory, self._audit_trouble)
         outside = self.outside_accounts()
-        app = await in_thread(self._make_app, accounts, outside, audit)
+        doorkeeper = self._make_doorkeeper(accounts, outside, audit)
+        app = await in_thread(self._make_app, doorkeeper, audit)
         await self._listen(app, listen, tls)
         self.door.open()
         self.news.open()
-        self.spawn(self._close_at_end(audit), "http")
+        self.spawn(self._close_at_end(audit, doorkeeper), "http")
         self.spawn(self.news.run(), "news")
         self.spawn(audit.run(), "audit")
         self.spawn(self._watch(accounts), "accounts")
@@ -121,7 +122,13 @@ class HttpGateway(Module, Gateway):
         certificate, key = (base / Path(name).expanduser() for name in (config.certificate, config.key))
         return listen, Tls(certificate=certificate, key=key)
 
-    def _make_app(self, accounts: AccountsFile, outside: PasswordChecker | None, audit: AuditLog) -> Any:
+    def _make_doorkeeper(self, accounts: AccountsFile, outside: PasswordChecker | None, audit: AuditLog) -> Doorkeeper:
+        sessions = Sessions(idle=self.config.session_idle, lifetime=self.config.session_lifetime)
+        doorkeeper = Doorkeeper(accounts, sessions, outside)
+        doorkeeper.failed = lambda name, address: audit.note("refused", name=name[:100], address=address)
+        return doorkeeper
+
+    def _make_app(self, doorkeeper: Doorkeeper, audit: AuditLog) -> Any:
         """Blocking: the libraries are large."""
         try:
             import argon2  # noqa: F401 - needed at the first log-in
@@ -134,9 +141,6 @@ class HttpGateway(Module, Gateway):
         except ImportError as error:
             raise ConfigError(f"{self.address} needs {error.name}: install pytel-ocs[http]") from error
         config = self.config
-        sessions = Sessions(idle=config.session_idle, lifetime=config.session_lifetime)
-        doorkeeper = Doorkeeper(accounts, sessions, outside)
-        doorkeeper.failed = lambda name, address: audit.note("refused", name=name[:100], address=address)
         secure = bool(config.certificate) or config.behind_proxy
         house = House(self.door, self.news, doorkeeper, audit, secure)
         self._images = StoreImages(self.door)
@@ -173,7 +177,7 @@ class HttpGateway(Module, Gateway):
         await listener.start(str(self.address))
         return listener
 
-    async def _close_at_end(self, audit: AuditLog) -> None:
+    async def _close_at_end(self, audit: AuditLog, doorkeeper: Doorkeeper) -> None:
         """Close when the module ends, however it ends."""
         try:
             await asyncio.Event().wait()
@@ -184,6 +188,7 @@ class HttpGateway(Module, Gateway):
                 await self._listener.stop()
             if self._images is not None:
                 await self._images.close()
+            await doorkeeper.close()
             await audit.flush()
 
     async def _watch(self, accounts: AccountsFile) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Awaitable, Callable
 
 import msgspec
 
@@ -15,12 +16,19 @@ MOST_OF_ONE = 20
 """Sessions of one person; a further one ends the oldest."""
 
 
-class Session(msgspec.Struct, kw_only=True):
-    """Who has logged in; times are real UTC in Unix seconds. `stamp` must stay that of the account."""
+class Account(msgspec.Struct, frozen=True, kw_only=True):
+    """What somebody has logged in as, and whether that still holds: at once, and by asking who knows."""
 
     name: str
     role: Role
-    stamp: str
+    is_still: Callable[[], bool]
+    goes_on: Callable[[], Awaitable[bool]]
+
+
+class Session(msgspec.Struct, kw_only=True):
+    """Who has logged in; times are real UTC in Unix seconds."""
+
+    account: Account
     begun: float
     used: float
     is_over: bool = False
@@ -36,15 +44,15 @@ class Sessions:
     def __len__(self) -> int:
         return len(self._sessions)
 
-    def begin(self, name: str, role: Role, stamp: str) -> tuple[str, Session]:
+    def begin(self, account: Account) -> tuple[str, Session]:
         """Begin a session; returns its id, which is not kept, and what it stands for."""
         now = clock.real_time()
         self._tidy()
-        own = [key for key, session in self._sessions.items() if session.name == name]
+        own = [key for key, session in self._sessions.items() if session.account.name == account.name]
         for key in own[: max(0, len(own) + 1 - MOST_OF_ONE)]:
             self._end(key)
         identity = secrets.token_urlsafe(32)
-        session = Session(name=name, role=role, stamp=stamp, begun=now, used=now)
+        session = Session(account=account, begun=now, used=now)
         self._sessions[_key(identity)] = session
         return identity, session
 
@@ -63,7 +71,9 @@ class Sessions:
     def is_good(self, session: Session) -> bool:
         """Whether a session goes on."""
         now = clock.real_time()
-        return not session.is_over and now - session.used < self._idle and now - session.begun < self._lifetime
+        if session.is_over or now - session.used >= self._idle or now - session.begun >= self._lifetime:
+            return False
+        return session.account.is_still()
 
     def end(self, identity: str) -> Session | None:
         """Log out: the id is worth nothing from here on. Returns the session that it was."""

@@ -147,7 +147,7 @@ class Web:
         identity = request.cookies.get(self._house.cookie)
         session = self._house.doorkeeper.sessions.end(identity) if identity else None
         if session is not None:
-            self._house.audit.note("log-out", name=session.name, address=_address(request))
+            self._house.audit.note("log-out", name=session.account.name, address=_address(request))
         response = Response(status_code=204)
         self._set_cookie(response, None)
         return response

@@ -7,7 +7,7 @@ import logging
 import secrets
 
 from pytel.base.errors import ConnectionLost, NotAllowed, Timeout
-from pytel.bus.address import Address
+from pytel.bus.address import NAME, Address
 from pytel.bus.contract import Role
 from pytel.bus.xmpp.access import Access
 from pytel.bus.xmpp.bus import XmppBus
@@ -72,8 +72,9 @@ class XmppPasswords:
         return self._config.people.get(name) if is_right else None
 
     async def _logs_in(self, name: str, password: str) -> bool:
-        if name not in self._config.people:
-            return False
+        """Ask the server for every name, so that the time this takes tells nothing of it."""
+        if NAME.fullmatch(name) is None:
+            name = f"nobody-{secrets.token_hex(4)}"
 
         async def ask() -> str:
             return password
