@@ -9,7 +9,7 @@ import importlib
 import sys
 
 ALL = ("accuracy", "gateway", "images", "leanness", "local_bus", "messaging", "virtual_night")
-WITH_OPTIONS = ("accuracy", "messaging")
+WITH_OPTIONS = ("accuracy", "images", "messaging")
 
 
 def main() -> None:

@@ -1,4 +1,6 @@
-"""A 4096 x 4096 frame from the camera's readout to pixels in the consumer's memory. `python -m benchmarks.images`
+"""A 4096 x 4096 frame from the camera's readout to pixels in the consumer's memory.
+
+`python -m benchmarks.images`, with `--rounds 25` more rounds than usual, with `--no-memory` without the 200 frames.
 
 Store, camera and consumer are processes of their own. Floors are plain files and bare sendfile; the peer's image path
 runs without its bus (what a bus adds to it is not counted), in an environment of its own.
@@ -6,6 +8,7 @@ runs without its bus (what a bus adds to it is not counted), in an environment o
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import functools
 import json
@@ -23,13 +26,19 @@ from typing import Any
 import numpy as np
 
 from benchmarks.images_modules import noise
-from benchmarks.measure import RESULTS, interleaved, report
+from benchmarks.measure import RESULTS, Figure, figure_of, report, rounds_of
+from benchmarks.messaging.claims import HEAD, Claim
+from benchmarks.messaging.processes import Neighbourhood
 from benchmarks.peers.environment import peer_python, peer_versions
 
 ROUNDS = 9
 FRAMES_FOR_MEMORY = 200
 PEER = Path(__file__).parent / "peers" / "images_pyobs.py"
 _DEADLINE = 60.0
+_FLOOR = "floor: plain file, written, synced, read"
+_HERE = "mapped file"
+_CONSUMER_AWAY = "consumer elsewhere, over HTTP"
+_BOTH_AWAY = "camera and consumer elsewhere, over HTTP"
 _THEIRS = "pyobs-core, its image path over HTTP"
 
 
@@ -216,9 +225,9 @@ def _send(server: socket.socket, path: Path) -> None:
 def _running(folder: Path) -> Iterator[dict[str, Ours | Theirs]]:
     systems: dict[str, Ours | Theirs] = {}
     try:
-        systems["mapped file"] = Ours(folder / "a")
-        systems["consumer elsewhere, over HTTP"] = Ours(folder / "b", "consumer")
-        systems["camera and consumer elsewhere, over HTTP"] = Ours(folder / "c", "camera", "consumer")
+        systems[_HERE] = Ours(folder / "a")
+        systems[_CONSUMER_AWAY] = Ours(folder / "b", "consumer")
+        systems[_BOTH_AWAY] = Ours(folder / "c", "camera", "consumer")
         systems[_THEIRS] = Theirs(str(peer_python("pyobs")))
         yield systems
     finally:
@@ -226,8 +235,13 @@ def _running(folder: Path) -> Iterator[dict[str, Ours | Theirs]]:
             system.end()
 
 
-def main() -> None:
+def main(options: Sequence[str] = ()) -> None:
     """Measure and print."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.images")
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--no-memory", action="store_true")
+    wanted = parser.parse_args(options)
+    neighbours = Neighbourhood()
     frame = noise(1)
     RESULTS.mkdir(exist_ok=True)
     # On the disk of the working directory, as that of temporary files may be memory.
@@ -235,27 +249,41 @@ def main() -> None:
         folder = Path(name).resolve()
         with _running(folder) as systems:
             floors: dict[str, Callable[[], float]] = {
-                "floor: plain file, written, synced, read": lambda: plain_file(frame, folder),
+                _FLOOR: lambda: plain_file(frame, folder),
                 "floor: plain file, then bare sendfile": lambda: bare_sendfile(frame, folder),
                 "a FITS file by astropy, synced, unchecked": lambda: plain_fits(frame, folder),
             }
             cases = floors | {name: system.frame for name, system in systems.items()}
             for case in cases.values():
                 case()
-            figures = interleaved({name: functools.partial(_ms, case) for name, case in cases.items()}, ROUNDS)
-            memory = _memory(systems)
-        processor = {row[0]: row[3] for row in memory[1:]}
-    first = next(iter(figures.values())).median
-    peer = figures[_THEIRS].median
-    head = ("readout to pixels, 4096 x 4096", "ms (low–high)", "times the file", "times pyobs", "processor ms")
-    rows: list[tuple[str, ...]] = [head]
-    for name, figure in figures.items():
-        rows.append(
-            (name, str(figure), f"{figure.median / first:.2f}", f"{figure.median / peer:.2f}", processor.get(name, ""))
-        )
-    print("\npeer:", peer_versions(peer_python("pyobs"), "pyobs-core", "astropy", "aiohttp"))
-    report("Images", rows, "pytel-ocs", "numpy", "astropy", "aiohttp", "uvicorn")
-    report("Memory of the image store", [row[:3] for row in memory], "pytel-ocs")
+            taken = rounds_of({name: functools.partial(_ms, case) for name, case in cases.items()}, wanted.rounds)
+            others = neighbours.share_of_others()
+            memory = [] if wanted.no_memory else _memory(systems)
+    notes = [
+        f"peer: {peer_versions(peer_python('pyobs'), 'pyobs-core', 'astropy', 'aiohttp')}",
+        f"{wanted.rounds} rounds; other programs used {others:.0%} of the processors",
+    ]
+    rows = _table(taken, {row[0]: row[3] for row in memory[1:]})
+    report("Images", rows, "pytel-ocs", "numpy", "astropy", "aiohttp", "uvicorn", notes=notes)
+    report("Images: claims", [HEAD, *(claim.row() for claim in _claims(taken))], "pytel-ocs", notes=notes)
+    if memory:
+        report("Memory of the image store", [row[:3] for row in memory], "pytel-ocs")
+
+
+def _table(taken: dict[str, list[float]], processor: dict[str, str]) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = [("readout to pixels, 4096 x 4096", "ms (low–high)", "processor ms")]
+    return rows + [(name, str(figure_of(values)), processor.get(name, "")) for name, values in taken.items()]
+
+
+def _claims(taken: dict[str, list[float]]) -> Iterator[Claim]:
+    """What is claimed, each round by itself."""
+    yield Claim("same host: mapped file / plain file, synced", _ratio(taken, _HERE, _FLOOR), 2.0)
+    for ours in (_HERE, _CONSUMER_AWAY, _BOTH_AWAY):
+        yield Claim(f"{ours} / pyobs-core", _ratio(taken, ours, _THEIRS), 0.5)
+
+
+def _ratio(taken: dict[str, list[float]], ours: str, theirs: str) -> Figure:
+    return figure_of([one / other for one, other in zip(taken[ours], taken[theirs], strict=True)])
 
 
 def _ms(case: Callable[[], float]) -> float:
@@ -275,4 +303,4 @@ def _memory(systems: dict[str, Ours | Theirs]) -> list[tuple[str, ...]]:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -64,13 +64,14 @@ class Readout(Module, Camera):
         self.number += 1
         self.frame[0, 0] = self.number
         pixels = self.frame.copy()
+        crc = await in_thread(checksum, pixels)
         read = time.time()
         cards = {"TREAD": HeaderCard(read, "readout ended [s]"), "EXPTIME": HeaderCard(0.0, "[s]")}
         now = clock.now()
         ref = await self.images.put(lambda path: write_fits(path, pixels, cards, created=now))
         event = NewImage(image=ref, camera="camera", frame_type=FrameType.OBJECT, exposure_time=0.0, start=now)
         self.publish(event)
-        tell(id=ref.id, read=read, crc=await in_thread(checksum, pixels))
+        tell(id=ref.id, read=read, crc=crc)
 
 
 class Consumer(Module):

@@ -28,13 +28,23 @@ class Figure(NamedTuple):
         return f"{self.median:.4g} ({self.low:.3g}–{self.high:.3g})"
 
 
-def interleaved(cases: Mapping[str, Callable[[], float]], rounds: int = 5) -> dict[str, Figure]:
-    """Run all cases in turn, `rounds` times, and take medians."""
+def rounds_of(cases: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
+    """Run all cases in turn, `rounds` times: what each took, by its name."""
     taken: dict[str, list[float]] = {name: [] for name in cases}
     for _ in range(rounds):
         for name, case in cases.items():
             taken[name].append(case())
-    return {name: Figure(statistics.median(values), min(values), max(values)) for name, values in taken.items()}
+    return taken
+
+
+def figure_of(values: Sequence[float]) -> Figure:
+    """The median of some values, the lowest and the highest."""
+    return Figure(statistics.median(values), min(values), max(values))
+
+
+def interleaved(cases: Mapping[str, Callable[[], float]], rounds: int = 5) -> dict[str, Figure]:
+    """Run all cases in turn, `rounds` times, and take medians."""
+    return {name: figure_of(values) for name, values in rounds_of(cases, rounds).items()}
 
 
 def run_python(code: str, python: str = sys.executable) -> tuple[float, float]:

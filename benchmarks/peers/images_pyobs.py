@@ -48,13 +48,14 @@ async def main(role, port):
             number += 1
             frame[0, 0] = number
             pixels = frame.copy()
+            crc = zlib.crc32(pixels)
             read = time.time()
             image = Image(pixels)
             image.header["TREAD"] = read
             image.header["EXPTIME"] = 0.0
             name = f"/cache/bench-{number:04d}.fits"
             await vfs.write_image(name, image)
-            tell(id=name, read=read, crc=zlib.crc32(pixels))
+            tell(id=name, read=read, crc=crc)
         elif order[0] == "read":
             image = await vfs.read_image(order[1])
             done = time.time()
