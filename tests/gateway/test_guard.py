@@ -198,17 +198,6 @@ async def test_one_person_has_so_many_requests_under_way_and_others_theirs(
         assert await wait(anna, job) == 200
 
 
-async def test_more_connections_than_allowed_are_cut(tmp_path: Path) -> None:
-    async with open_house(tmp_path, more=", connections: 10") as house:
-        port = int(house.url.rpartition(":")[2])
-        opened = [await asyncio.open_connection("127.0.0.1", port) for _ in range(11)]
-        async with asyncio.timeout(5):
-            with contextlib.suppress(ConnectionError):
-                assert await opened[-1][0].read() == b""
-        for _, writer in opened:
-            writer.close()
-
-
 async def test_beyond_this_host_it_wants_tls(tmp_path: Path) -> None:
     for listen, more, fault in [
         ("0.0.0.0:0", "", "beyond this host"),

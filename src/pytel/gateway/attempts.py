@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections import OrderedDict
 from time import monotonic
 
@@ -37,16 +36,3 @@ class Allowance:
         """The attempt was good."""
         if key in self._free_at:
             self._free_at[key] -= self._pause
-
-
-def network(address: str) -> str:
-    """What counts as one address: IPv6 hosts have a whole /64 to themselves."""
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    if isinstance(parsed, ipaddress.IPv6Address):
-        if parsed.ipv4_mapped is not None:
-            return str(parsed.ipv4_mapped)
-        return str(ipaddress.ip_network((parsed, 64), strict=False))
-    return str(parsed)

@@ -16,9 +16,10 @@ import msgspec
 from pytel.base.errors import Busy, PytelError
 from pytel.base.threads import in_thread
 from pytel.bus.contract import Role
+from pytel.bus.http.places import network
 from pytel.bus.passwords import Hashing, PasswordChecker, Remembered
 from pytel.bus.people import LONGEST_PASSWORD, AccountsFile
-from pytel.gateway.attempts import Allowance, network
+from pytel.gateway.attempts import Allowance
 from pytel.gateway.outsiders import Outsiders
 from pytel.gateway.refusal import Refusal
 from pytel.gateway.sessions import Account, Session, Sessions

@@ -15,6 +15,7 @@ from pytel.base.threads import in_thread
 from pytel.base.units import Duration
 from pytel.bus.door import Door
 from pytel.bus.http.config import Listen, Tls
+from pytel.bus.http.places import Places
 from pytel.bus.passwords import PasswordChecker
 from pytel.bus.people import FILE, AccountsFile
 from pytel.gateway.audit import AuditLog
@@ -60,6 +61,9 @@ class HttpGateway(Module, Gateway):
         origins: tuple[str, ...] = ()
         """Sites whose pages may use it, such as `https://console.example.org`, besides its own."""
         connections: Annotated[int, Meta(ge=10, le=10_000)] = 500
+        """How many there may be, requests and WebSockets; further ones get 503."""
+        connections_per_address: Annotated[int, Meta(ge=1, le=10_000)] = 250
+        """How many one address may have, further ones get 429; behind a proxy that is for the proxy to say."""
         session_idle: Duration = 12 * 3600.0
         """Real seconds after which somebody who does nothing is logged out."""
         session_lifetime: Duration = 7 * 86400.0
@@ -170,7 +174,9 @@ class HttpGateway(Module, Gateway):
             app,
             listen,
             tls,
-            connections=self.config.connections,
+            places=Places(
+                self.config.connections, None if self.config.behind_proxy else self.config.connections_per_address
+            ),
             largest_message=MAX_MESSAGE,
             tls_on_loopback=True,
         )

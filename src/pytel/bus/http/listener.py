@@ -8,14 +8,17 @@ import errno
 import logging
 import ssl
 from email.utils import formatdate
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from pytel.base.errors import ConfigError, Conflict
 from pytel.base.threads import in_thread
+from pytel.bus.http.places import Full, Places
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -26,6 +29,10 @@ HEAD_TIMEOUT = 10.0
 """Real seconds that a client may take for the head of a request."""
 MAX_HEAD = 64 << 10
 MAX_CONNECTIONS = 500
+REFUSED_AT_ONCE = 50
+"""Connections too many that are told so; further ones are cut at once."""
+REFUSED_IN = 2.0
+"""Real seconds that one of them may take to ask for something."""
 KEEP_ALIVE = 75.0
 """Real seconds that an idle connection is kept; clients let go earlier (`KEPT_IDLE` in `client.py`)."""
 STALLED = 30.0
@@ -37,22 +44,32 @@ FAREWELL = 1.0
 class _Protocol(HttpToolsProtocol):
     """One connection. uvicorn bounds neither the time nor the size of a request's head."""
 
-    most_connections = MAX_CONNECTIONS
+    places = Places(MAX_CONNECTIONS)
+    full: Full | None = None
+    """Why this connection is refused."""
     _deadline: asyncio.TimerHandle | None = None
     _head = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        if len(self.connections) > self.most_connections:
+        others = [other for other in self.connections if other is not self]
+        served = [other for other in others if getattr(other, "full", None) is None]
+        self.full = self.places.full(_host(self), map(_host, served))
+        if self.full is not None and len(others) - len(served) >= REFUSED_AT_ONCE:
             transport.abort()
         else:
-            self._expect_head()
+            self._expect_head(HEAD_TIMEOUT if self.full is None else REFUSED_IN)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._head_is_complete()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        if self.full is not None:
+            if not self.transport.is_closing():
+                self.transport.write(_refusal(self.full))
+                self.transport.close()
+            return
         if self.cycle is None or self.cycle.response_complete:
             self._expect_head()
             self._head += len(data)
@@ -68,15 +85,29 @@ class _Protocol(HttpToolsProtocol):
         self._head_is_complete()
         super().on_headers_complete()
 
-    def _expect_head(self) -> None:
+    def _expect_head(self, seconds: float = HEAD_TIMEOUT) -> None:
         if self._deadline is None:
-            self._deadline = self.loop.call_later(HEAD_TIMEOUT, self.transport.abort)
+            self._deadline = self.loop.call_later(seconds, self.transport.abort)
 
     def _head_is_complete(self) -> None:
         self._head = 0
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+
+
+def _host(connection: Any) -> str:
+    """The address of whoever is connected by HTTP or WebSocket."""
+    return str(connection.client[0]) if connection.client else "unknown"
+
+
+def _refusal(full: Full) -> bytes:
+    body = msgspec.json.encode({"error": {"status": full.status, "message": full.message}}) + b"\n"
+    head = (
+        f"HTTP/1.1 {full.status} {HTTPStatus(full.status).phrase}\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(body)}\r\nRetry-After: 5\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n"
+    )
+    return head.encode() + body
 
 
 class Listener:
@@ -88,12 +119,12 @@ class Listener:
         listen: Listen,
         tls: Tls | None,
         *,
-        connections: int = MAX_CONNECTIONS,
+        places: Places = Places(MAX_CONNECTIONS),  # noqa: B008 - a tuple
         largest_message: int | None = None,
         tls_on_loopback: bool = False,
     ) -> None:
         self._listen = listen
-        self._most_connections = connections
+        self._places = places
         self._tls = tls if listen.needs_tls or tls_on_loopback else None
         self._config = uvicorn.Config(
             app,
@@ -143,7 +174,7 @@ class Listener:
 
     def _make_protocol(self) -> asyncio.Protocol:
         protocol = _Protocol(config=self._config, server_state=self._state, app_state={})
-        protocol.most_connections = self._most_connections
+        protocol.places = self._places
         return protocol
 
     def _tick(self) -> None:
