@@ -52,6 +52,27 @@ def test_check_says_when_all_is_well(site_folder: Path) -> None:
     assert result.output.strip().endswith("site.yaml is fine: 2 modules")
 
 
+def test_check_notes_what_may_go_wrong(site_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pytel.bus.http.config._outgoing_ports", lambda: (8000, 9000))
+    path = site_folder / "site.yaml"
+    path.write_text(path.read_text() + "bus: http\n")
+    result = pytel("check", str(path))
+    assert result.exit_code == 0
+    assert "note: port 8100 is one of those (8000 to 9000) that this system lends" in result.output
+
+
+@pytest.mark.parametrize(
+    ("bus", "name", "is_fine"), [("xmpp", "web", False), ("xmpp", "gateway", True), ("http", "web", True)]
+)
+def test_over_xmpp_a_gateway_has_the_name_of_its_account(tmp_path: Path, bus: str, name: str, is_fine: bool) -> None:
+    path = tmp_path / "site.yaml"
+    site = f"site: {{name: a, latitude: 1, longitude: 2}}\nbus: {bus}\nmodules:\n  {name}: {{type: gateway}}\n"
+    path.write_text(site)
+    result = pytel("check", str(path))
+    assert (result.exit_code == 0) is is_fine
+    assert is_fine or "site.yaml:4: over XMPP this module must be called 'gateway', not 'web'" in result.output
+
+
 def test_simulated_devices_need_a_world(tmp_path: Path) -> None:
     site = "site: {name: a, latitude: 1, longitude: 2}\nmodules:\n  roof: {type: simulated-roof}\n"
     (tmp_path / "site.yaml").write_text(site)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import typer
 
+from pytel.bus.http.config import borrowed_ports
 from pytel.cli.hardware import missing_world
 from pytel.module.sitefile import check_site
 
@@ -20,4 +21,6 @@ def check_file(path: Path) -> bool:
         return False
     count = len(site.modules)
     typer.echo(f"{path} is fine: {count} module{'' if count == 1 else 's'}")
+    if site.bus == "http" and site.http is not None and (sentence := borrowed_ports(site.http)):
+        typer.echo(f"note: {sentence}")
     return True

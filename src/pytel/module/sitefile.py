@@ -19,7 +19,7 @@ from pytel.base.units import Latitude, Longitude, Metres
 from pytel.bus.address import NAME
 from pytel.bus.http import config as http_config
 from pytel.bus.http.config import HttpConfig, HttpSection
-from pytel.bus.xmpp.config import XmppSection, filled_in
+from pytel.bus.xmpp.config import PROXIES, XmppSection, filled_in
 from pytel.module.config import ModuleConfig
 from pytel.module.faults import Fault, KeyPath, Lines, raise_for
 from pytel.module.process_groups import check_processes
@@ -39,6 +39,8 @@ RESERVED = {
     "rpc": "the protocol",
     "events": "the protocol",
 }
+
+_WHY_SO = "the account of that name alone may speak for people"
 
 
 class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -120,6 +122,7 @@ def parse_site(
     faults += parser.faults + more + check_scopes(parser.specs, lines)
     faults += check_processes(_part(value, "processes"), parser.specs, lines)
     faults += _check_http(site, parser.specs, lines)
+    faults += _check_xmpp(site, parser.specs, lines)
     if site is None or faults:
         return None, sorted(faults, key=lambda fault: fault.line)
     return _site_file(site, simulation, tuple(parser.specs), path, directory), []
@@ -164,6 +167,18 @@ def _check_http(site: _Site | None, specs: Sequence[ModuleSpec], lines: Lines) -
         return []
     found = http_config.faults_of(site.http, _proxies(specs))
     return [lines.fault(("http", *path), message) for path, message in found]
+
+
+def _check_xmpp(site: _Site | None, specs: Sequence[ModuleSpec], lines: Lines) -> list[Fault]:
+    """Under another name modules would not believe it whom it speaks for, and serve everybody as a module."""
+    if site is None or site.bus != "xmpp":
+        return []
+    names = _proxies(specs)
+    return [
+        lines.fault(spec.path, f"over XMPP this module must be called 'gateway', not {str(spec.address)!r}: {_WHY_SO}")
+        for spec in specs
+        if names[str(spec.address)] and str(spec.address) not in PROXIES
+    ]
 
 
 def _proxies(specs: Sequence[ModuleSpec]) -> dict[str, bool]:

@@ -12,7 +12,7 @@ from pytel.base.errors import ConfigError
 from pytel.bus.address import Address
 from pytel.bus.contract import Role
 from pytel.bus.http.accounts import Accounts
-from pytel.bus.http.config import HttpConfig, Listen
+from pytel.bus.http.config import HttpConfig, Listen, borrowed_ports
 from pytel.module.sitefile import parse_site
 
 MODULES = {"roof": {"type": "simulated-roof"}, "camera": {"type": "simulated-camera"}}
@@ -35,6 +35,14 @@ def config(http: Any) -> HttpConfig:
     assert not faults
     made: HttpConfig = found.http
     return made
+
+
+def test_ports_that_the_system_lends_to_others_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pytel.bus.http.config._outgoing_ports", lambda: (32768, 60999))
+    assert borrowed_ports(config({})) is None
+    assert borrowed_ports(config({"port": 61000})) is None
+    for http in ({"port": 32766}, {"listen": {"camera": "127.0.0.1:32768"}}):
+        assert (borrowed_ports(config(http)) or "").startswith("port 32768 is one of those (32768 to 60999)")
 
 
 def test_one_line_is_enough() -> None:

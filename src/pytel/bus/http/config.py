@@ -166,6 +166,29 @@ def faults_of(section: HttpSection, modules: Mapping[str, bool]) -> Iterator[tup
             yield path, f"{name} and {other} cannot both listen on {where.host}:{where.port}"
 
 
+def borrowed_ports(config: HttpConfig) -> str | None:
+    """A sentence about ports that the system may have given away when a module wants its own; None if there are none.
+
+    The range is that of Linux (ip(7), `ip_local_port_range`), elsewhere that of IANA (RFC 6335, section 6).
+    """
+    first, last = _outgoing_ports()
+    taken = sorted(where.port for where in config.listen.values() if first <= where.port <= last)
+    if not taken:
+        return None
+    return (
+        f"port {taken[0]} is one of those ({first} to {last}) that this system lends to outgoing connections: a module "
+        "whose port is lent when it starts has to wait for it; choose others under 'http: port' or 'listen'"
+    )
+
+
+def _outgoing_ports() -> tuple[int, int]:
+    try:
+        first, last = map(int, Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split())
+    except (OSError, ValueError):
+        return 49152, LAST_PORT
+    return first, last
+
+
 def _faults_of_listen(
     section: HttpSection, name: str, text: str, modules: Mapping[str, bool]
 ) -> Iterator[tuple[tuple[str, ...], str]]:
