@@ -57,8 +57,8 @@ class RoofWatcher:
         self._truth, self._broken, self._closing_time = truth, broken, closing_time
         self._wake = asyncio.Event()
         self._up: dict[str, float] = {}
-        self._bad: Demand | None = None
-        self._reading: float | None = None
+        self._bad: dict[str, Demand] = {}
+        self._reading: dict[str, float] = {}
         self._verdict: float | None = None
         self._in_error = False
         self._called: float | None = None
@@ -80,12 +80,7 @@ class RoofWatcher:
         """Note what was published."""
         message = heard.message
         if isinstance(message, WeatherState):
-            danger = danger_in(message)
-            self._reading = heard.time
-            if danger is None:
-                self._bad = None
-            elif self._bad is None:
-                self._bad = Demand(heard.time, danger)
+            self._read(str(heard.publisher), message, heard.time)
             self._wake.set()
         elif isinstance(message, SafetyMonitorState):
             self._verdict = heard.time
@@ -93,6 +88,18 @@ class RoofWatcher:
             self._in_error = message.status == "error"
         elif isinstance(message, Notified) and message.urgency is Urgency.CALL:
             self._called = heard.time
+
+    def _read(self, station: str, weather: WeatherState, now: float) -> None:
+        danger = danger_in(weather)
+        age = now - weather.measured.timestamp()
+        if abs(age) <= EXPIRY:  # one that lies about the time has said nothing
+            self._reading[station] = min(now, now - age)
+        else:
+            self._reading.setdefault(station, now - EXPIRY)
+        if danger is None:
+            self._bad.pop(station, None)
+        else:
+            self._bad.setdefault(station, Demand(now, danger))
 
     # what must hold
 
@@ -109,10 +116,11 @@ class RoofWatcher:
         """Why the roof has to be closing, and since when; None while nothing speaks against an open roof."""
         demands: list[Demand] = []
         safety_up, roof_up = self._up.get("safety"), self._up.get("roof")
-        if self._bad is not None and safety_up is not None:
-            demands.append(Demand(max(self._bad.time, safety_up), self._bad.reason))
-        if self._reading is not None and now > self._reading + EXPIRY:
-            demands.append(Demand(self._reading + EXPIRY - REACTION, "the weather station is silent"))
+        if safety_up is not None:
+            demands += [Demand(max(bad.time, safety_up), bad.reason) for bad in self._bad.values()]
+        for station, spoken in self._reading.items():
+            if now > spoken + EXPIRY:
+                demands.append(Demand(spoken + EXPIRY - REACTION, f"the weather station {station} is silent"))
         if self._verdict is not None and now > self._verdict + EXPIRY:
             demands.append(Demand(self._verdict + EXPIRY - REACTION, "the safety monitor is silent"))
         if not demands or roof_up is None:
@@ -197,11 +205,11 @@ def danger_in(weather: WeatherState) -> str | None:
         ("clouds", weather.cloud_cover, 80.0),
     )
     for name, value, limit in limits:
-        if value is not None and value > limit:
+        if value is not None and not 0.0 <= value <= limit:
             return f"{name} of {value:.1f}"
     if weather.temperature is not None and weather.dew_point is not None:
         spread = weather.temperature - weather.dew_point
-        if spread < 2.0:
+        if not spread >= 2.0:
             return f"dew point only {spread:.1f} °C away"
     return None
 
