@@ -52,10 +52,10 @@ def test_check_says_when_all_is_well(site_folder: Path) -> None:
     assert result.output.strip().endswith("site.yaml is fine: 2 modules")
 
 
-def test_check_notes_what_may_go_wrong(site_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_check_notes_what_may_go_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pytel.bus.http.config._outgoing_ports", lambda: (8000, 9000))
-    path = site_folder / "site.yaml"
-    path.write_text(path.read_text() + "bus: http\n")
+    path = tmp_path / "site.yaml"
+    path.write_text("site: {name: a, latitude: 1, longitude: 2}\nbus: http\nmodules:\n  gateway: {type: gateway}\n")
     result = pytel("check", str(path))
     assert result.exit_code == 0
     assert "note: port 8100 is one of those (8000 to 9000) that this system lends" in result.output
