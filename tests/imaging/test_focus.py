@@ -20,7 +20,7 @@ def sweep(centre: float, step: float, number: int = 9) -> list[float]:
 
 
 @given(
-    best=st.floats(-2.5, 2.5),
+    best=st.floats(-1.2, 1.2),
     centre=st.floats(-20_000, 20_000),
     step=st.floats(0.5, 500),
     least=st.floats(1.5, 5),

@@ -37,6 +37,7 @@ Longitude = Annotated[float, _unit("deg", ge=-180, le=360)]
 Metres = Annotated[float, _unit("m")]
 Millimetres = Annotated[float, _unit("mm")]
 Micrometres = Annotated[float, _unit("um")]
+MillimetresPerKelvin = Annotated[float, _unit("mm/K")]
 MillimetresPerHour = Annotated[float, _unit("mm/h", ge=0)]
 MetresPerSecond = Annotated[float, _unit("m/s")]
 Celsius = Annotated[float, _unit("degC", ge=-273.15)]
@@ -63,6 +64,7 @@ _SCALES: dict[str, dict[str, float]] = {
     "ratio": {"1": 1, "%": 1e-2},
     "temperature": {"degC": 1, "°C": 1, "C": 1},
     "rate of rain": {"mm/h": 1},
+    "expansion": {"mm/K": 1, "um/K": 1e-3, "µm/K": 1e-3},
     "brightness": {"mag": 1},
     "surface brightness": {"mag/arcsec2": 1},
     "charge": {"e-": 1},

@@ -106,6 +106,11 @@ class FocusSearch:
             return self._wider()
         return self._better(points)
 
+    @property
+    def method(self) -> Method:
+        """Which sizes lead the search now."""
+        return self._method(self.clouded())
+
     def result(self) -> FocusFit:
         """The best focus by all that was measured. Raises `FocusError` when it cannot be told well enough."""
         method, clouded = self.settings.method, self.clouded()
@@ -119,7 +124,7 @@ class FocusSearch:
 
     def broken_promise(self, fit: FocusFit, frame: FocusFrame) -> str | None:
         """Why a frame at the best focus is not as sharp as the curve promises; None when it is."""
-        size, error = _size(frame, self._method(self.clouded()))
+        size, error = _size(frame, self.method)
         if size is None or not np.isfinite(size):
             return "the frame at the best focus has too few stars"
         tolerance = 3 * float(np.hypot(error, np.hypot(fit.hfd_error, fit.scatter * fit.hfd))) + _PROMISED * fit.hfd

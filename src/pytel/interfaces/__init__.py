@@ -24,7 +24,9 @@ from pytel.interfaces.autofocus import (
     AutoFocusStatus,
     FocusFailed,
     FocusFound,
+    FocusModel,
     FocusPoint,
+    FocusPrediction,
     FocusResult,
 )
 from pytel.interfaces.autoguider import (
@@ -166,7 +168,9 @@ __all__ = [
     "FlatsTaken",
     "FocusFailed",
     "FocusFound",
+    "FocusModel",
     "FocusPoint",
+    "FocusPrediction",
     "FocusResult",
     "Focuser",
     "FocuserCapabilities",
