@@ -13,11 +13,19 @@ from pytel.base import clock
 from pytel.base.errors import NotFound, NotReady, PytelError
 from pytel.base.threads import in_thread
 from pytel.base.units import Duration
-from pytel.interfaces.imagearchive import ArchivedImage, ImageArchive, ImageArchived, ImageArchiveState
-from pytel.interfaces.images import FrameType, ImageRef, NewImage
+from pytel.interfaces.imagearchive import (
+    ArchivedImage,
+    ImageArchive,
+    ImageArchiveCapabilities,
+    ImageArchived,
+    ImageArchiveState,
+)
+from pytel.interfaces.images import FrameType, ImageRef, NewImage, ReductionLevel
 from pytel.interfaces.imagestore import ImageStore
+from pytel.interfaces.reduction import ImageReduced, MasterMade
 from pytel.module.config import ModuleConfig
 from pytel.module.handlers import background, every, on
+from pytel.module.messages import Capabilities
 from pytel.services import Module
 
 
@@ -56,6 +64,10 @@ class DirectoryArchive(Module, ImageArchive):
         if self._database is not None:
             await in_thread(self._database.close)
 
+    def capabilities(self) -> list[Capabilities]:
+        """Where the files are."""
+        return [ImageArchiveCapabilities(directory=str((self.site.state_dir / self.config.directory).resolve()))]
+
     @property
     def database(self) -> Database:
         """The index. Raises `NotReady` before it is open."""
@@ -67,6 +79,16 @@ class DirectoryArchive(Module, ImageArchive):
     async def new_image(self, event: NewImage) -> None:
         """Note an image to be archived."""
         self._note(event.image)
+
+    @on(ImageReduced, queue=1000, everywhere=True)
+    async def image_reduced(self, event: ImageReduced) -> None:
+        """Note a calibrated image to be archived."""
+        self._note(event.reduced.image)
+
+    @on(MasterMade, queue=100, everywhere=True)
+    async def master_made(self, event: MasterMade) -> None:
+        """Note a master frame to be archived."""
+        self._note(event.master.image)
 
     @every("look_again")
     async def look_for_missed(self) -> None:
@@ -131,9 +153,18 @@ class DirectoryArchive(Module, ImageArchive):
         frame_type: FrameType | None = None,
         object: str | None = None,  # noqa: A002 - the FITS word
         limit: int = 1000,
+        reduction_level: ReductionLevel | None = ReductionLevel.RAW,
+        sha256: str | None = None,
     ) -> list[ArchivedImage]:
         """Find images, oldest first."""
-        wanted = ImageFilter(night=night, task=task, object=object, frame_type=frame_type.value if frame_type else None)
+        wanted = ImageFilter(
+            night=night,
+            task=task,
+            object=object,
+            sha256=sha256,
+            frame_type=frame_type.value if frame_type else None,
+            reduction_level=reduction_level.value if reduction_level else None,
+        )
         records = await in_thread(self.database.find, wanted, limit=max(0, min(limit, 10_000)))
         return [archived(record) for record in records]
 
@@ -160,6 +191,8 @@ def archived(record: ImageRecord) -> ArchivedImage:
         exposure_index=record.exposure_index,
         ra=record.ra,
         dec=record.dec,
+        reduction_level=ReductionLevel(record.reduction_level),
+        raw=record.raw,
     )
 
 

@@ -12,6 +12,7 @@ import msgspec
 
 from pytel.archive.records import ImageFilter, ImageRecord
 from pytel.base.errors import Conflict, NotFound
+from pytel.interfaces.images import ReductionLevel
 from pytel.services import database
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class Database:
         try:
             with self._session() as session:
                 if session.get(_image_table(), record.id) is None:
-                    session.add(_to_row(record))
+                    session.add(_to_row(_ranked(session, record)))
                     return True
         except IntegrityError:
             pass  # Somebody else was quicker, or the path is taken: looked at below.
@@ -143,6 +144,22 @@ def _from_row(row: Image) -> ImageRecord:
         if values[name] is not None:
             values[name] = values[name].replace(tzinfo=UTC)
     return ImageRecord(**values)
+
+
+def _ranked(session: Session, record: ImageRecord) -> ImageRecord:
+    """Of the reduced images of one raw image the latest (by id) counts; the others are superseded."""
+    from sqlalchemy import select
+
+    if record.reduction_level != ReductionLevel.REDUCED or record.raw is None:
+        return record
+    table = _image_table()
+    same = select(table).where(table.raw == record.raw, table.reduction_level == ReductionLevel.REDUCED.value)
+    for other in session.scalars(same):
+        if other.id > record.id:
+            return msgspec.structs.replace(record, reduction_level=ReductionLevel.SUPERSEDED.value)
+        other.reduction_level = ReductionLevel.SUPERSEDED.value
+    session.flush()
+    return record
 
 
 def _as_utc(when: datetime) -> datetime:

@@ -13,13 +13,15 @@ from typing import Any
 from pytel.archive.database import Database
 from pytel.archive.records import ImageRecord
 from pytel.archive.tree import image_path
+from pytel.base import ids
 from pytel.base.errors import ChecksumError
 from pytel.base.files import storage_full_named, sync_directory
 from pytel.base.location import Location
 from pytel.imaging.fits import read_header
-from pytel.interfaces.images import ImageRef
+from pytel.interfaces.images import ImageRef, ReductionLevel
 
 _CHUNK = 2**20
+_MADE = {ReductionLevel.REDUCED.value, ReductionLevel.MASTER.value}
 Header = Mapping[str, Any]
 
 
@@ -46,7 +48,9 @@ def describe_image(ref: ImageRef, header: Header, location: Location, now: datet
     camera = str(header.get("INSTRUME") or "camera")
     frame_type = str(header.get("IMAGETYP") or "object")
     compressed = header.get("ZIMAGE") is True
-    path = image_path(Path(), night, camera, frame_type, start, ref.id, compressed=compressed)
+    level = _level(header)
+    kind = frame_type if level is ReductionLevel.RAW else f"{frame_type}-{level.value}"
+    path = image_path(Path(), night, camera, kind, start, ref.id, compressed=compressed)
     return ImageRecord(
         id=ref.id,
         sha256=ref.sha256,
@@ -66,9 +70,21 @@ def describe_image(ref: ImageRef, header: Header, location: Location, now: datet
         ra=_number(header.get("RA")),
         dec=_number(header.get("DEC")),
         airmass=_number(header.get("AIRMASS")),
+        reduction_level=level.value,
+        raw=_image_id(header.get("RAWID")),
         header={key: value for key, value in header.items() if isinstance(value, str | int | float | bool)},
         archived_at=now,
     )
+
+
+def _level(header: Header) -> ReductionLevel:
+    """What PROCTYPE says; a file with another word there, or none, is raw."""
+    value = str(header.get("PROCTYPE") or "").lower()
+    return ReductionLevel(value) if value in _MADE else ReductionLevel.RAW
+
+
+def _image_id(value: Any) -> str | None:
+    return value if isinstance(value, str) and ids.is_id(value) else None
 
 
 def _copy(source: Path, target: Path, ref: ImageRef) -> None:

@@ -33,6 +33,9 @@ class ImageRecord(msgspec.Struct, frozen=True, kw_only=True):
     ra: RightAscension | None = None
     dec: Declination | None = None
     airmass: float | None = None
+    reduction_level: str = "raw"
+    raw: str | None = None
+    """Id of the raw image that a reduced one was made of."""
     header: dict[str, str | int | float | bool | None] = msgspec.field(default_factory=dict)
     archived_at: datetime
 
@@ -49,5 +52,7 @@ class ImageFilter(msgspec.Struct, frozen=True, kw_only=True):
     task: str | None = None
     exposure_index: int | None = None
     sha256: str | None = None
+    reduction_level: str | None = None
+    raw: str | None = None
     since: datetime | None = None
     before: datetime | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 
-from sqlalchemy import Float, String, Text
+from sqlalchemy import Float, Index, String, Text, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
@@ -16,6 +16,16 @@ class Image(Base):
     """An image; columns as in `pytel.archive.records.ImageRecord`, times in UTC without zone, header as JSON."""
 
     __tablename__ = "images"
+    __table_args__ = (
+        # Of a raw image there is one reduced image that counts.
+        Index(
+            "ix_images_reduced",
+            "raw",
+            unique=True,
+            sqlite_where=text("reduction_level = 'reduced'"),
+            postgresql_where=text("reduction_level = 'reduced'"),
+        ),
+    )
 
     id: Mapped[str] = mapped_column(String(26), primary_key=True)
     sha256: Mapped[str] = mapped_column(String(64), index=True)
@@ -35,5 +45,7 @@ class Image(Base):
     ra: Mapped[float | None] = mapped_column(Float)
     dec: Mapped[float | None] = mapped_column(Float)
     airmass: Mapped[float | None] = mapped_column(Float)
+    reduction_level: Mapped[str] = mapped_column(String, server_default="raw")
+    raw: Mapped[str | None] = mapped_column(String(26), index=True)
     header: Mapped[str] = mapped_column(Text)
     archived_at: Mapped[dt.datetime]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import date, datetime
 
 from pytel.base.units import Declination, RightAscension, Seconds
-from pytel.interfaces.images import FrameType, ImageRef
-from pytel.module import Event, Interface, Role, State, Struct, rpc
+from pytel.interfaces.images import FrameType, ImageRef, ReductionLevel
+from pytel.module import Capabilities, Event, Interface, Role, State, Struct, rpc
 
 
 class ArchivedImage(Struct, frozen=True, kw_only=True):
@@ -27,6 +27,9 @@ class ArchivedImage(Struct, frozen=True, kw_only=True):
     exposure_index: int | None = None
     ra: RightAscension | None = None
     dec: Declination | None = None
+    reduction_level: ReductionLevel = ReductionLevel.RAW
+    raw: str | None = None
+    """The raw image that a reduced one was made of."""
 
 
 class ImageArchived(Event, frozen=True, kw_only=True):
@@ -44,7 +47,13 @@ class ImageArchiveState(State, frozen=True, kw_only=True):
     last: ArchivedImage | None = None
 
 
-class ImageArchive(Interface, state=ImageArchiveState, events=(ImageArchived,)):
+class ImageArchiveCapabilities(Capabilities, frozen=True, kw_only=True):
+    """Where the archive keeps its files, on its host; paths of images are relative to it."""
+
+    directory: str
+
+
+class ImageArchive(Interface, state=ImageArchiveState, events=(ImageArchived,), capabilities=ImageArchiveCapabilities):
     """Copies each new image from its store into the archive."""
 
     @rpc(role=Role.VIEWER)
@@ -55,8 +64,10 @@ class ImageArchive(Interface, state=ImageArchiveState, events=(ImageArchived,)):
         frame_type: FrameType | None = None,
         object: str | None = None,  # noqa: A002 - the FITS word
         limit: int = 1000,
+        reduction_level: ReductionLevel | None = ReductionLevel.RAW,
+        sha256: str | None = None,
     ) -> list[ArchivedImage]:
-        """Find images, oldest first."""
+        """Find images, oldest first; raw ones unless another level, or None for all, is asked for."""
         raise NotImplementedError
 
     @rpc(role=Role.VIEWER)

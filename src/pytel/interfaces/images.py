@@ -21,6 +21,18 @@ class FrameType(StrEnum):
     GUIDE = "guide"
 
 
+class ReductionLevel(StrEnum):
+    """What was made of an image (FITS keyword PROCTYPE; a file without it is raw).
+
+    `SUPERSEDED` is a reduced image of which there is a later one, made with better masters.
+    """
+
+    RAW = "raw"
+    REDUCED = "reduced"
+    MASTER = "master"
+    SUPERSEDED = "superseded"
+
+
 class ImageRef(Struct, frozen=True, kw_only=True):
     """Names an image in a store: enough to fetch it and to prove that it is whole.
 

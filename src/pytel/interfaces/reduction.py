@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import date, datetime
 from enum import StrEnum
 
+import msgspec
+
 from pytel.base.errors import PytelError
 from pytel.base.units import Fraction
 from pytel.interfaces.images import FrameType, ImageRef
@@ -43,6 +45,14 @@ class MasterFrame(Struct, frozen=True, kw_only=True):
     filter: str | None = None
 
 
+class NightReduced(Struct, frozen=True, kw_only=True):
+    """How many frames of a night were reduced, and those that were not, with the reason in words, by id."""
+
+    night: date
+    reduced: int
+    failed: dict[str, str] = msgspec.field(default_factory=dict)
+
+
 class ReductionState(State, frozen=True, kw_only=True):
     """What the reduction does and how many images wait."""
 
@@ -58,7 +68,13 @@ class ImageReduced(Event, frozen=True, kw_only=True):
     reduced: ReducedImage
 
 
-class Reduction(Interface, state=ReductionState, events=(ImageReduced,)):
+class MasterMade(Event, frozen=True, kw_only=True):
+    """A master frame is in the store."""
+
+    master: MasterFrame
+
+
+class Reduction(Interface, state=ReductionState, events=(ImageReduced, MasterMade)):
     """Calibrates images with the masters that fit, and combines the masters."""
 
     @rpc(long=True, role=Role.OBSERVER, exclusive="reduction", queues=True)
@@ -69,6 +85,11 @@ class Reduction(Interface, state=ReductionState, events=(ImageReduced,)):
     @rpc(long=True, role=Role.OBSERVER, exclusive="reduction", queues=True)
     async def make_masters(self, night: date, frame_type: FrameType) -> list[MasterFrame]:
         """Combine a night's bias, dark or flat frames into masters. Raises `NotFound` when there are none."""
+        raise NotImplementedError
+
+    @rpc(long=True, role=Role.OBSERVER, exclusive="reduction", queues=True)
+    async def reduce_night(self, night: date) -> NightReduced:
+        """Combine a night's masters and reduce all its frames with what fits best; what is done is not done again."""
         raise NotImplementedError
 
     @rpc(role=Role.VIEWER)

@@ -1,0 +1,168 @@
+"""Where frames are computed: inline on the virtual clock, in processes of low priority, or by Dask on several hosts."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import os
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from pytel.archive.reduction.jobs import Product
+from pytel.base import clock
+from pytel.base.errors import ConnectionLost, PytelError, Timeout
+from pytel.base.threads import in_thread
+from pytel.services.timing import patient
+
+if TYPE_CHECKING:
+    import distributed
+
+J = TypeVar("J")
+_TRIES = 3
+_PATIENCE = 600.0
+"""Real seconds for one job."""
+_CONNECT = 20.0
+
+
+class WorkerLost(PytelError):
+    """The process that computed a frame died again and again; the machine may be short of memory."""
+
+
+class Workers(Protocol):
+    """Runs jobs; each is a plain function of its job."""
+
+    count: int
+    """How many jobs it is worth giving at once."""
+
+    async def run(self, function: Callable[[J], Product], job: J) -> Product:
+        """Run a job to its end. Raises what the function raises, `WorkerLost`, `Timeout`, `ConnectionLost`."""
+
+    async def close(self) -> None:
+        """End what runs."""
+
+
+class InlineWorkers:
+    """In this process: for the virtual clock, where all happens in one order."""
+
+    count = 1
+
+    async def run(self, function: Callable[[J], Product], job: J) -> Product:
+        """Run a job."""
+        return await in_thread(function, job)
+
+    async def close(self) -> None:
+        """Nothing runs on."""
+
+
+class ProcessWorkers:
+    """Processes of this host, of low priority, so that they take nothing from the modules that guard the roof."""
+
+    def __init__(self, count: int, nice: int) -> None:
+        self.count = count
+        self._nice = nice
+        self._pool: ProcessPoolExecutor | None = None
+
+    async def run(self, function: Callable[[J], Product], job: J) -> Product:
+        """Run a job; when its process dies (killed, out of memory), run it in another."""
+        for _ in range(_TRIES):
+            pool = await in_thread(self._opened)
+            try:
+                async with clock.deadline(patient(_PATIENCE, _PATIENCE)):
+                    return await asyncio.wrap_future(await in_thread(pool.submit, function, job))
+            except BrokenProcessPool:
+                self._drop(pool)
+            except TimeoutError as error:
+                self._drop(pool)
+                raise Timeout(
+                    f"a frame was not reduced within {_PATIENCE:.0f} s: is the machine overloaded?"
+                ) from error
+        raise WorkerLost(f"the process that reduces died {_TRIES} times over one frame: is there memory enough?")
+
+    def _opened(self) -> ProcessPoolExecutor:
+        if self._pool is None:
+            context = multiprocessing.get_context("spawn")
+            self._pool = ProcessPoolExecutor(self.count, context, initializer=_begin, initargs=(self._nice,))
+        return self._pool
+
+    def _drop(self, pool: ProcessPoolExecutor) -> None:
+        if self._pool is pool:
+            self._pool = None
+            _end(pool)
+
+    async def close(self) -> None:
+        """End the processes, in the middle of what they do: it is done again at the next start."""
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            await in_thread(_end, pool)
+
+
+def _begin(nice: int) -> None:
+    """In a worker: stay behind everything else, and use one core."""
+    os.nice(nice)
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+
+
+def _end(pool: ProcessPoolExecutor) -> None:
+    # Ids are taken before the pool forgets its processes.
+    processes = list((pool._processes or {}).values())  # noqa: SLF001 - there is no other way to end one that computes
+    pool.shutdown(wait=False, cancel_futures=True)
+    for process in processes:
+        process.terminate()
+    for process in processes:
+        process.join(5.0)
+
+
+class DaskWorkers:
+    """The workers of a Dask scheduler, on this host or others; a job whose worker dies goes to another."""
+
+    def __init__(self, scheduler: str, count: int) -> None:
+        self.count = count
+        self._scheduler = scheduler
+        self._client: distributed.Client | None = None
+        self._opening = asyncio.Lock()
+
+    async def run(self, function: Callable[[J], Product], job: J) -> Product:
+        """Run a job on any worker."""
+        from distributed import CancelledError, KilledWorker
+
+        client = await self._opened()
+        future = client.submit(function, job, pure=False, retries=0)
+        try:
+            async with clock.deadline(patient(_PATIENCE, _PATIENCE)):
+                product: Product = await future
+                return product
+        except KilledWorker as error:
+            raise WorkerLost("the workers died over one frame again and again: have they memory enough?") from error
+        except TimeoutError as error:
+            raise Timeout(
+                f"no Dask worker reduced a frame within {_PATIENCE:.0f} s: are there any at {self._scheduler}?"
+            ) from error
+        except CancelledError as error:
+            await self.close()
+            raise ConnectionLost(f"the Dask scheduler at {self._scheduler} is gone") from error
+        finally:
+            future.release()
+
+    async def _opened(self) -> Any:
+        from distributed import Client
+
+        async with self._opening:
+            if self._client is None:
+                try:
+                    self._client = await Client(
+                        self._scheduler, asynchronous=True, timeout=_CONNECT, set_as_default=False
+                    )
+                except (OSError, TimeoutError) as error:
+                    raise ConnectionLost(
+                        f"no Dask scheduler answers at {self._scheduler}: start one with `dask scheduler`"
+                    ) from error
+        return self._client
+
+    async def close(self) -> None:
+        """Leave the scheduler."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()
