@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 
 from pytel.base.errors import ConfigError, PytelError
 from pytel.cli.account_commands import account
+from pytel.cli.catalogue_commands import catalogue
 from pytel.cli.xmpp_commands import xmpp
 
 StateOption = Annotated[
@@ -54,6 +55,7 @@ app = typer.Typer(
 )
 
 app.add_typer(account)
+app.add_typer(catalogue)
 app.add_typer(xmpp)
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,11 +21,8 @@ from pytel.imaging.headers import HeaderCard, cards
 from pytel.imaging.matching import Mask, Match, Points, find_similarity, nearest_pairs
 from pytel.imaging.sources import SourceList
 from pytel.imaging.wcs import pixel_to_sky, sky_to_pixel
-from pytel.sky.catalogue import Stars, cone
+from pytel.sky.catalogue import Stars, StarSource, cone
 from pytel.sky.sphere import deproject, project
-
-StarSource = Callable[[float, float, float, float], Stars]
-"""Stars of a cone (ra, dec, radius in degrees, limiting magnitude), bright ones first."""
 
 _SCALE_TOLERANCE = 0.035
 _ANGLE_TOLERANCE = 6.0

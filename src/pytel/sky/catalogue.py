@@ -7,8 +7,10 @@ Reads a file and computes: from a coroutine, call it by `pytel.base.threads.in_t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +19,7 @@ from numpy.typing import NDArray
 from pytel.base.errors import InvalidParams
 from pytel.sky import invented
 from pytel.sky.cells import runs_touching
-from pytel.sky.packed import bundled, unpacked
+from pytel.sky.packed import Packed, bundled, opened, unpacked
 
 Array = NDArray[np.float64]
 _Columns = tuple[Array, Array, NDArray[np.float32]]
@@ -43,16 +45,32 @@ class Stars:
         return Stars(self.ra[index], self.dec[index], self.mag[index], self.invented[index])
 
 
-def cone(ra: float, dec: float, radius: float, limit: float, *, invent: bool = True) -> Stars:
+StarSource = Callable[[float, float, float, float], Stars]
+"""Stars of a cone (ra, dec, radius in degrees) that are brighter than a limit, bright ones first, as `cone` has it."""
+
+
+def star_source(catalogue: Path | None = None, *, invent: bool) -> StarSource:
+    """Where a site takes the stars from that its frames are compared with.
+
+    `catalogue` is a packed file of its own (`pytel catalogue pack`) that replaces the bundled Tycho-2. The sky of the
+    simulated world has invented stars; on the true sky `invent` must be false. Raises `ConfigError` if the file is no
+    catalogue.
+    """
+    return functools.partial(cone, invent=invent, catalogue=None if catalogue is None else opened(catalogue))
+
+
+def cone(
+    ra: float, dec: float, radius: float, limit: float, *, invent: bool = True, catalogue: Packed | None = None
+) -> Stars:
     """All stars within `radius` degrees of an ICRS place that are brighter than `limit` (V), bright ones first.
 
     The real stars are good to 0.05 arcsec and 0.01 mag (without proper motion). Invented ones, V 11.8 to 22, make the
     field as rich as the galactic latitude lets expect: they are always the same, and a deeper limit only adds some.
-    Raises `InvalidParams` for a place or radius out of range.
+    `catalogue` is used instead of the bundled one. Raises `InvalidParams` for a place or radius out of range.
     """
     if not (np.isfinite(ra) and -90.0 <= dec <= 90.0 and 0.0 <= radius <= 180.0):
         raise InvalidParams(f"no cone of the sky: ra {ra}, dec {dec}, radius {radius} degrees")
-    real = [_within(run, ra, dec, radius) for run in _catalogued(ra, dec, radius, limit)]
+    real = [_within(run, ra, dec, radius) for run in _catalogued(catalogue or bundled(), ra, dec, radius, limit)]
     fake = [_within(run, ra, dec, radius) for run in _invented(ra, dec, radius, limit)] if invent else []
     ras, decs, mags = zip(*real, *fake, strict=True)
     mag = np.concatenate(mags)
@@ -60,8 +78,7 @@ def cone(ra: float, dec: float, radius: float, limit: float, *, invent: bool = T
     return Stars(np.concatenate(ras), np.concatenate(decs), mag, flags)[np.argsort(mag, kind="stable")]
 
 
-def _catalogued(ra: float, dec: float, radius: float, limit: float) -> Iterator[_Columns]:
-    catalogue = bundled()
+def _catalogued(catalogue: Packed, ra: float, dec: float, radius: float, limit: float) -> Iterator[_Columns]:
     for first, stop in runs_touching(ra, dec, radius):
         yield unpacked(catalogue, first, stop, limit)
 

@@ -1,4 +1,4 @@
-"""The bundled star catalogue: five bytes a star, sorted by cell.
+"""Packed star catalogues, the bundled one and a site's own: five bytes a star, sorted by cell.
 
 It is read whole, so that the memory of a process does not grow with the fields it has seen.
 
@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pytel.base.errors import ConfigError
+from pytel.base.errors import ConfigError, InvalidParams
 from pytel.sky.cells import COUNTS, FIRST, HEIGHT, cell_of, zone_of
 
 Array = NDArray[np.float64]
@@ -27,6 +27,8 @@ STEPS = 1 << 15
 BRIGHTEST = -2.0
 MAG_STEP = 0.02
 _LEVELS = 1 << 10
+_MOST_IN_CELL = (1 << 16) - 1
+_REMEDY = "pack it again with `pytel catalogue pack`, or if it came with pytel, install that again"
 _HEADER = len(MAGIC) + 4
 _BODY = _HEADER + 4 * -(-int(FIRST[-1]) // 2)
 
@@ -50,10 +52,10 @@ def opened(path: Path) -> Packed:
     try:
         data = np.fromfile(path, dtype=np.uint8)
     except (OSError, ValueError) as error:
-        raise ConfigError(f"the star catalogue {path} cannot be read ({error}): install pytel again") from error
+        raise ConfigError(f"the star catalogue {path} cannot be read ({error}): {_REMEDY}") from error
     count = int.from_bytes(bytes(data[len(MAGIC) : _HEADER]), "little")
     if bytes(data[: len(MAGIC)]) != MAGIC or data.size != _BODY + 5 * count:
-        raise ConfigError(f"{path} is no star catalogue of pytel or is cut off: install pytel again")
+        raise ConfigError(f"{path} is no star catalogue of pytel or is cut off: {_REMEDY}")
     per_cell = np.frombuffer(bytes(data[_HEADER:_BODY]), dtype="<u2", count=int(FIRST[-1]))
     return Packed(
         starts=np.concatenate([[0], np.cumsum(per_cell, dtype=np.int64)]),
@@ -82,7 +84,10 @@ def _magnitude(levels: NDArray[Any]) -> NDArray[np.float32]:
 
 
 def packed(ra: Array, dec: Array, mag: Array) -> bytes:
-    """Pack stars (degrees, magnitudes) into the bytes of a catalogue; the order of the stars does not matter."""
+    """Pack stars (degrees, magnitudes) into the bytes of a catalogue; the order of the stars does not matter.
+
+    Raises `InvalidParams` when more than 65,535 stars share one of the cells (0.8 square degrees).
+    """
     cells = cell_of(ra, dec)
     zones = zone_of(cells)
     along = _step(ra / 360.0 * COUNTS[zones] - (cells - FIRST[zones]), STEPS)
@@ -91,7 +96,10 @@ def packed(ra: Array, dec: Array, mag: Array) -> bytes:
     words = (level << 30) | (up << 15) | along
     order = np.lexsort((words, cells))
     words = words[order]
-    per_cell = np.bincount(cells, minlength=int(FIRST[-1])).astype("<u2").tobytes()
+    counts = np.bincount(cells, minlength=int(FIRST[-1]))
+    if counts.max() > _MOST_IN_CELL:
+        raise InvalidParams(f"{counts.max()} stars in 0.8 square degrees are too many: pack brighter ones only")
+    per_cell = counts.astype("<u2").tobytes()
     header = MAGIC + len(words).to_bytes(4, "little") + per_cell.ljust(_BODY - _HEADER, b"\0")
     return header + (words & 0xFFFFFFFF).astype("<u4").tobytes() + (words >> 32).astype(np.uint8).tobytes()
 
