@@ -112,7 +112,7 @@ async def test_a_roof_that_stays_open_in_silence_is_seen() -> None:
         assert played.watcher.violations == []
         await clock.sleep(10)
         assert violations(played)[0].startswith("the roof is not closing")
-        assert "weather station is silent" in played.watcher.violations[0]
+        assert "weather station weather is silent" in played.watcher.violations[0]
 
 
 @on_virtual_clock()

@@ -120,7 +120,7 @@ class RoofWatcher:
             demands += [Demand(max(bad.time, safety_up), bad.reason) for bad in self._bad.values()]
         for station, spoken in self._reading.items():
             if now > spoken + EXPIRY:
-                demands.append(Demand(spoken + EXPIRY - REACTION, f"the weather station {station} is silent"))
+                demands.append(Demand(spoken + EXPIRY - REACTION, f"weather station {station} is silent"))
         if self._verdict is not None and now > self._verdict + EXPIRY:
             demands.append(Demand(self._verdict + EXPIRY - REACTION, "the safety monitor is silent"))
         if not demands or roof_up is None:
