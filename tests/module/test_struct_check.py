@@ -166,3 +166,21 @@ def test_whatever_stands_there_is_a_value_or_a_fault(values: dict[str, Any]) -> 
     value, faults = parse_struct(values, Limits, read_yaml("", "f.yaml").lines)
     assert (value is None) == bool(faults)
     assert all("\n" not in fault.message for fault in faults)
+
+
+class Pair(Struct, frozen=True, kw_only=True):
+    low: float
+    high: float
+
+    def faults(self) -> list[tuple[tuple[str, ...], str]]:
+        return [(("high",), "high is lower than low")] if self.high < self.low else []
+
+
+def test_a_struct_tells_what_only_it_can_see() -> None:
+    value, lines, _ = read_yaml("pair:\n  low: 2\n  high: 1\n", "pairs.yaml")
+    made, faults = parse_struct(value["pair"], Pair, lines, ("pair",))
+    assert made is None
+    assert [str(fault) for fault in faults] == ["pairs.yaml:3: high is lower than low"]
+    made, faults = parse_struct({"low": 1.0, "high": 2.0}, Pair, lines)
+    assert made == Pair(low=1.0, high=2.0)
+    assert not faults

@@ -11,6 +11,8 @@ from pytel.base.errors import ConfigError
 
 KeyPath = tuple[str | int, ...]
 """The way to a value: keys of mappings and indices of lists."""
+Found = tuple[KeyPath, str]
+"""What a struct finds wrong with itself: where, from its own beginning, and a sentence."""
 
 
 class Place(NamedTuple):

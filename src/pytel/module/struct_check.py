@@ -6,20 +6,28 @@ import math
 import re
 import types
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, Union
+from typing import Annotated, Any, Literal, Protocol, TypeVar, Union, runtime_checkable
 
 import msgspec
 
 from pytel.base.errors import InvalidParams
 from pytel.base.units import parse_quantity, unit_of
-from pytel.module.faults import Fault, KeyPath, Lines, nearest
+from pytel.module.faults import Fault, Found, KeyPath, Lines, nearest
 from pytel.module.secrets import Secret
 
 T = TypeVar("T")
+
+
+@runtime_checkable
+class SelfChecking(Protocol):
+    """A struct that knows of faults that its types cannot tell."""
+
+    def faults(self) -> Iterable[Found]:
+        """Tell what is wrong with it."""
 
 
 def check_struct(value: Any, kind: Any, lines: Lines, path: KeyPath = ()) -> list[Fault]:
@@ -31,17 +39,20 @@ def parse_struct(value: Any, kind: type[T], lines: Lines, path: KeyPath = ()) ->
     """Turn a plain value into a `kind`, or tell all that is wrong with it.
 
     A field whose type carries a unit takes a number in that unit or a quantity such as "30 arcsec"; a time without
-    zone is UTC; unknown keys are faults, whatever the struct says.
+    zone is UTC; unknown keys are faults, whatever the struct says. A struct with a method `faults()` is asked for what
+    only it can see: its `Found`s are told with their lines.
     """
     check = _Check(lines)
     plain = check.any(value, kind, path)
     if check.faults:
         return None, check.faults
     try:
-        return msgspec.convert(plain, kind), []
+        made = msgspec.convert(plain, kind)
     except (msgspec.ValidationError, OverflowError, TypeError) as error:
         # What only the struct's own __post_init__ can see, or a struct that msgspec cannot make sense of.
         return None, [lines.fault(path, f"{_called(path)}: {error}")]
+    found = list(made.faults()) if isinstance(made, SelfChecking) else []
+    return (None if found else made), [lines.fault((*path, *where), message) for where, message in found]
 
 
 def plain_struct(value: Any, kind: Any, lines: Lines, path: KeyPath = ()) -> tuple[Any, list[Fault]]:
