@@ -48,10 +48,12 @@ class DirectoryArchive(Module, ImageArchive):
 
     config: Config
     _database: Database | None = None
+    _absolute: Path | None = None
 
     async def on_start(self) -> None:
         """Open the index."""
         self._root = self.site.state_dir / Path(self.config.directory)
+        self._absolute = await in_thread(self._root.resolve)
         database = Database(self.directory / "archive.sqlite")
         self._database = await in_thread(database.open)
         self._waiting: dict[str, ImageRef] = {}
@@ -66,7 +68,7 @@ class DirectoryArchive(Module, ImageArchive):
 
     def capabilities(self) -> list[Capabilities]:
         """Where the files are."""
-        return [ImageArchiveCapabilities(directory=str((self.site.state_dir / self.config.directory).resolve()))]
+        return [ImageArchiveCapabilities(directory=str(self._absolute))] if self._absolute else []
 
     @property
     def database(self) -> Database:

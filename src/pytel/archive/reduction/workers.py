@@ -152,7 +152,8 @@ class DaskWorkers:
         async with self._opening:
             if self._client is None:
                 try:
-                    self._client = await Client(
+                    connect: Any = Client
+                    self._client = await connect(
                         self._scheduler, asynchronous=True, timeout=_CONNECT, set_as_default=False
                     )
                 except (OSError, TimeoutError) as error:
@@ -163,6 +164,7 @@ class DaskWorkers:
 
     async def close(self) -> None:
         """Leave the scheduler."""
-        client, self._client = self._client, None
+        client: Any = self._client
+        self._client = None
         if client is not None:
             await client.close()
