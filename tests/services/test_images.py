@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from image_store_kit import CREATED, Line, Spoil, sha256, until
+from image_store_kit import CREATED, Line, Spoil, frame_bytes, sha256, until
 from pytel.archive.http.server import HttpSettings
 from pytel.archive.store import DirectoryImageStore
 from pytel.base import clock
@@ -157,6 +158,60 @@ async def test_a_changed_file_on_the_same_host_is_no_image(tmp_path: Path) -> No
             await scene.consumer.images.get(ref)
         with pytest.raises(ChecksumError):
             await scene.consumer.images.path(ref)
+
+
+@pytest.mark.parametrize("place", [100, 2880 + 4711, -2, -2880 - 1])
+async def test_a_byte_that_a_disk_changed_is_noticed_although_nobody_wrote(tmp_path: Path, place: int) -> None:
+    async with scene_of(tmp_path, DirectoryImageStore) as scene:
+        ref = await scene.consumer.images.put(write)
+        path = scene.store.files.get(ref.id).path
+        content, status = bytearray(path.read_bytes()), path.stat()
+        content[place] ^= 1
+        path.write_bytes(content)
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+        scene.consumer.images._verified.clear()
+        with pytest.raises(ChecksumError):
+            await scene.consumer.images.get(ref)
+        with pytest.raises(ChecksumError):
+            await scene.consumer.images.path(ref)
+
+
+async def test_what_was_changed_between_writing_and_committing_is_refused(tmp_path: Path) -> None:
+    def write_and_change(path: Path) -> Written:
+        written = write(path)
+        with path.open("r+b") as file:
+            file.seek(5000)
+            file.write(b"!")
+        return written
+
+    async with scene_of(tmp_path, DirectoryImageStore) as scene:
+        with pytest.raises(ChecksumError):
+            await scene.consumer.images.put(write_and_change)
+        assert scene.store.files.list() == []
+        assert files_below(tmp_path) == []
+
+
+async def test_an_image_of_another_writer_is_hashed_and_read(tmp_path: Path) -> None:
+    def plainly(path: Path) -> tuple[int, str]:
+        content = bytes(frame_bytes()).replace(b"CHECKSUM", b"CHECKED_")
+        path.write_bytes(content)
+        return len(content), sha256(content)
+
+    async with scene_of(tmp_path, DirectoryImageStore) as scene:
+        ref = await scene.consumer.images.put(plainly)
+        scene.consumer.images._verified.clear()
+        assert (await scene.consumer.images.get(ref)).pixels.shape == (64, 48)
+
+
+async def test_a_store_that_has_moved_on_this_host_is_found(tmp_path: Path) -> None:
+    async with scene_of(tmp_path, DirectoryImageStore, directory="first") as scene:
+        await scene.consumer.images.put(write)
+        await scene.stop_store()
+        scene.config["directory"] = "second"
+        await scene.start_store()
+        ref = await scene.consumer.images.put(write)
+        assert (await scene.consumer.images.path(ref)).parent.name == "second"
+        assert files_below(tmp_path) == []
 
 
 async def test_the_store_tells_where_it_is_but_its_token_to_modules_alone(tmp_path: Path) -> None:

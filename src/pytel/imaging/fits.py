@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import mmap
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ from pytel.imaging.checksums import fold, stamp, sum32
 from pytel.imaging.hashed import Chunk, Written, write_hashed
 from pytel.imaging.headers import CardValue, HeaderCard, card, utc_text, validate_card
 from pytel.imaging.layout import MOST_PIXELS, ImageError, Layout, physical, plain_layout
-from pytel.imaging.stored import from_stored, stored_pieces, stored_sum
+from pytel.imaging.stored import from_stored, to_stored
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,7 +56,7 @@ def write_fits(
 
 def render_fits(
     pixels: NDArray[np.uint16], cards: Mapping[str, HeaderCard], *, compress: bool = False, created: datetime
-) -> Iterator[Chunk]:
+) -> list[Chunk]:
     """Make the bytes of a FITS file, in pieces; see `write_fits`."""
     if pixels.ndim != 2 or pixels.dtype.kind != "u" or pixels.dtype.itemsize != 2 or 0 in pixels.shape:
         raise InvalidParams(f"a frame has two axes of 16-bit unsigned pixels, not {pixels.dtype} {pixels.shape}")
@@ -65,10 +65,10 @@ def render_fits(
     return _render_compressed(pixels, checked) if compress else _render_plain(pixels, checked)
 
 
-def _render_plain(pixels: NDArray[np.uint16], cards: dict[str, HeaderCard]) -> Iterator[Chunk]:
-    yield stamp(images_of(_structure(pixels.shape) | cards), stored_sum(pixels))
-    yield from stored_pieces(pixels)
-    yield bytes(-2 * pixels.size % BLOCK)
+def _render_plain(pixels: NDArray[np.uint16], cards: dict[str, HeaderCard]) -> list[Chunk]:
+    data, total = to_stored(pixels)
+    header = stamp(images_of(_structure(pixels.shape) | cards), total)
+    return [header, data, bytes(-len(data) % BLOCK)]
 
 
 def _structure(shape: tuple[int, ...]) -> dict[str, HeaderCard]:
@@ -84,7 +84,7 @@ def _structure(shape: tuple[int, ...]) -> dict[str, HeaderCard]:
     }
 
 
-def _render_compressed(pixels: NDArray[np.uint16], cards: dict[str, HeaderCard]) -> Iterator[Chunk]:
+def _render_compressed(pixels: NDArray[np.uint16], cards: dict[str, HeaderCard]) -> list[Chunk]:
     import numpy as np
     from astropy.io import fits
 
@@ -98,17 +98,18 @@ def _render_compressed(pixels: NDArray[np.uint16], cards: dict[str, HeaderCard])
     return _stamp_units(buffer.getvalue())
 
 
-def _stamp_units(content: bytes) -> Iterator[Chunk]:
+def _stamp_units(content: bytes) -> list[Chunk]:
     """Give each header-data unit of a file its checksums."""
     from astropy.io import fits
 
+    stamped: list[Chunk] = []
     with fits.open(io.BytesIO(content), disable_image_compression=True) as units:
         places = [unit.fileinfo() for unit in units]
     for place in places:
         data = memoryview(content)[place["datLoc"] : place["datLoc"] + place["datSpan"]]
         images = _split_cards(content[place["hdrLoc"] : place["datLoc"]].decode("ascii"))
-        yield stamp(images, sum32(data))
-        yield data
+        stamped += [stamp(images, sum32(data)), data]
+    return stamped
 
 
 def _split_cards(header: str) -> list[str]:

@@ -5,7 +5,7 @@ Worked in pieces that fit a processor's cache, large frames on two cores.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, cast
 
@@ -20,31 +20,26 @@ _LARGE = 2**21
 _SIGN = 0x8000
 
 
-def stored_sum(pixels: NDArray[np.uint16]) -> int:
-    """The FITS checksum of what `stored_pieces` gives, as if that were padded with zeros to whole words."""
+def to_stored(pixels: NDArray[np.uint16]) -> tuple[memoryview, int]:
+    """The bytes of a frame in a file, and their FITS checksum as if they were padded with zeros to whole words."""
     import numpy as np
 
     flat = np.ascontiguousarray(pixels, dtype=np.uint16).reshape(-1)
+    # In one large array: with many small ones pages cost several times as much.
+    stored = np.empty(flat.size, ">u2")
 
     def work(first: int, end: int) -> int:
         room, total = np.empty(min(_PIECE, end - first), np.uint16), 0
         for start in range(first, end, _PIECE):
-            piece = flat[start : min(start + _PIECE, end)]
-            total += _sum(np.bitwise_xor(piece, np.uint16(_SIGN), out=room[: piece.size]))
+            stop = min(start + _PIECE, end)
+            piece = np.bitwise_xor(flat[start:stop], np.uint16(_SIGN), out=room[: stop - start])
+            total += _sum(piece)
+            # An assignment swaps bytes several times as fast as `byteswap` does.
+            stored[start:stop] = piece
         return total
 
-    return fold(_halved(work, flat.size))
-
-
-def stored_pieces(pixels: NDArray[np.uint16]) -> Iterator[memoryview]:
-    """The bytes of a frame in a file, piece by piece, each in memory of its own."""
-    import numpy as np
-
-    flat = np.ascontiguousarray(pixels, dtype=np.uint16).reshape(-1)
-    for first in range(0, flat.size, _PIECE):
-        piece = np.bitwise_xor(flat[first : first + _PIECE], np.uint16(_SIGN))
-        _swap(piece)
-        yield memoryview(cast(Any, piece.view(np.uint8)))
+    total = _halved(work, flat.size)
+    return memoryview(cast(Any, stored.view(np.uint8))), fold(total)
 
 
 def from_stored(stored: NDArray[Any], *, in_place: bool = False) -> tuple[NDArray[np.uint16], int]:
@@ -54,29 +49,19 @@ def from_stored(stored: NDArray[Any], *, in_place: bool = False) -> tuple[NDArra
     """
     import numpy as np
 
-    raw: NDArray[np.uint16] = stored.view(np.dtype("=u2"))
-    pixels = raw if in_place else np.empty(raw.size, np.uint16)
+    big_endian: NDArray[np.uint16] = stored.view(np.dtype(">u2"))
+    pixels: NDArray[np.uint16] = stored.view(np.uint16) if in_place else np.empty(stored.size, np.uint16)
 
     def work(first: int, end: int) -> int:
         total = 0
         for start in range(first, end, _PIECE):
             piece = pixels[start : min(start + _PIECE, end)]
-            if not in_place:
-                piece[:] = raw[start : min(start + _PIECE, end)]
-            _swap(piece)
+            piece[:] = big_endian[start : min(start + _PIECE, end)]
             total += _sum(piece)
             np.bitwise_xor(piece, np.uint16(_SIGN), out=piece)
         return total
 
     return pixels, fold(_halved(work, pixels.size))
-
-
-def _swap(piece: NDArray[np.uint16]) -> None:
-    """From native to big-endian order and back."""
-    import sys
-
-    if sys.byteorder == "little":
-        piece.byteswap(inplace=True)
 
 
 def _halved(work: Callable[[int, int], int], size: int) -> int:
