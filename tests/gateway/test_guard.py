@@ -18,7 +18,7 @@ from pytel.base.errors import ConfigError, Conflict
 from pytel.base.threads import in_thread
 from pytel.bus.http import listener
 from pytel.gateway import body as body_module
-from pytel.gateway import web
+from pytel.gateway import entrance
 from pytel.module.local_supervisor import LocalSupervisor
 from pytel.module.sitefile import parse_site
 from pytel.servers.certificates import ensure_certificates
@@ -182,7 +182,7 @@ async def test_who_asks_and_asks_and_never_reads_is_cut_off(house: House, monkey
 async def test_one_person_has_so_many_requests_under_way_and_others_theirs(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(web, "MOST_AT_ONCE", 5)
+    monkeypatch.setattr(entrance, "MOST_AT_ONCE", 5)
 
     async def wait(client: aiohttp.ClientSession, job: str) -> int:
         request = {"jsonrpc": "2.0", "id": 1, "method": "lamp.job.wait", "params": [job, 20]}

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections import Counter
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -20,7 +17,8 @@ from pytel.bus.door import Door
 from pytel.bus.publications import iso_time, told
 from pytel.gateway.audit import AuditLog
 from pytel.gateway.body import decoded, json_body
-from pytel.gateway.doorkeeper import Credentials, Doorkeeper, Person
+from pytel.gateway.doorkeeper import Doorkeeper, Person
+from pytel.gateway.entrance import Crowd, address_of, admitted
 from pytel.gateway.events import stream
 from pytel.gateway.news import News
 from pytel.gateway.refusal import Refusal
@@ -31,8 +29,6 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
 LONGEST_LOG_IN = 4096
-MOST_AT_ONCE = 100
-"""Requests of one person to `/rpc` that may be under way."""
 
 
 class _LogIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -62,7 +58,7 @@ class Web:
         self._house = house
         self._looks = Looks(house.door)
         self._images = images
-        self._under_way: Counter[str] = Counter()
+        self._crowd = Crowd()
         routes = [
             Route("/rpc", self.rpc, methods=["POST"]),
             Route("/events", self.events, methods=["GET"]),
@@ -79,25 +75,11 @@ class Web:
         """JSON-RPC 2.0: a request, a batch, or notifications, which get 204."""
         person = await self._admitted(request)
         visitor = self._visitor(request, person)
-        with self._one_of(person):
+        with self._crowd.one_of(person):
             answer = await visitor.answered(await json_body(request))
         if answer is None:
             return Response(status_code=204)
         return Response(envelope.encoded_answer(answer), media_type="application/json")
-
-    @contextlib.contextmanager
-    def _one_of(self, person: Person) -> Iterator[None]:
-        """Count the requests of a person that are under way. Raises `Refusal`: 429 for too many."""
-        if self._under_way[person.name] >= MOST_AT_ONCE:
-            message = f"{MOST_AT_ONCE} requests of {person.name} are under way; wait for some of them"
-            raise Refusal(429, message, {"Retry-After": "1", "Connection": "close"})
-        self._under_way[person.name] += 1
-        try:
-            yield
-        finally:
-            self._under_way[person.name] -= 1
-            if not self._under_way[person.name]:
-                del self._under_way[person.name]
 
     async def state(self, request: Request) -> Response:
         """The last states: of all modules, of one (`module`), of one kind (`topic`)."""
@@ -136,7 +118,7 @@ class Web:
 
     async def _log_in(self, request: Request) -> Response:
         given = decoded(await json_body(request, LONGEST_LOG_IN), _LogIn)
-        address = _address(request)
+        address = address_of(request)
         identity, person = await self._house.doorkeeper.log_in(given.name, given.password, address)
         self._house.audit.note("log-in", name=person.name, role=person.role.value, address=address)
         response = _json(self._visitor(request, person).info())
@@ -147,7 +129,7 @@ class Web:
         identity = request.cookies.get(self._house.cookie)
         session = self._house.doorkeeper.sessions.end(identity) if identity else None
         if session is not None:
-            self._house.audit.note("log-out", name=session.account.name, address=_address(request))
+            self._house.audit.note("log-out", name=session.account.name, address=address_of(request))
         response = Response(status_code=204)
         self._set_cookie(response, None)
         return response
@@ -177,15 +159,11 @@ class Web:
             await self._images(scope, receive, send)
 
     async def _admitted(self, connection: HTTPConnection) -> Person:
-        fields = connection.headers.getlist("authorization")
-        if len(fields) > 1:
-            raise Refusal(400, "send one header Authorization")
-        shown = Credentials(fields[0] if fields else None, connection.cookies.get(self._house.cookie))
-        return await self._house.doorkeeper.admit(shown, _address(connection))
+        return await admitted(connection, self._house.doorkeeper, self._house.cookie)
 
     def _visitor(self, connection: HTTPConnection, person: Person, own: Any = None) -> PersonVisitor:
         house = self._house
-        return PersonVisitor(house.door, person, _address(connection), house.audit, self._looks, own)
+        return PersonVisitor(house.door, person, address_of(connection), house.audit, self._looks, own)
 
 
 class _Plain:
@@ -200,10 +178,6 @@ class _Plain:
 
 async def _nowhere(scope: Scope, receive: Receive, send: Send) -> None:
     raise Refusal(404, "there is nothing here; there are /rpc, /ws, /events, /state, /session and /health")
-
-
-def _address(connection: HTTPConnection) -> str:
-    return connection.client.host if connection.client is not None else "unknown"
 
 
 def _json(value: Builtin) -> Response:
