@@ -46,6 +46,7 @@ from pytel.automation.guiding_field import Frame
 from pytel.automation.guiding_session import GuidingSession, Outcome
 from pytel.automation.guiding_sky import NOWHERE, Shift
 from pytel.devices.simulated.world.config import CameraConfig, WorldConfig
+from pytel.imaging.offset import Reference
 
 GOAL = 1.2
 SIZE = 768
@@ -132,12 +133,11 @@ class Still:
 
     def __init__(self, scale: float) -> None:
         self.seen: list[Shift] = []
-        self._scale, self._reference = scale, None
+        self._scale = scale
+        self._reference: Reference | None = None
 
     def look(self, pixels: NDArray[np.uint16], start: float, end: float) -> None:
         """Keep what was measured."""
-        from pytel.imaging.offset import Reference
-
         if self._reference is None:
             self._reference = Reference(pixels)
             return

@@ -108,7 +108,7 @@ class PlateSolvingAcquisition(Module, Acquisition):
             if distance <= tolerance:
                 return _result(seen, attempt, image)
             if attempt < self.config.exposures:
-                await self._approach(seen, ra, dec, attempt)
+                await self._approach(seen, attempt)
         raise AcquisitionFailed(
             f"the target is still {distance:.1f} arcsec off after {self.config.exposures} exposures;"
             " does the telescope follow its offsets?",
@@ -127,13 +127,13 @@ class PlateSolvingAcquisition(Module, Acquisition):
         config = self.config
         return sight(frame.pixels, frame.header, ra, dec, radius=config.search_radius, pixel_scale=config.pixel_scale)
 
-    async def _approach(self, seen: Sighting, ra: RightAscension, dec: Declination, attempt: int) -> None:
+    async def _approach(self, seen: Sighting, attempt: int) -> None:
         self._show(AcquisitionStatus.MOVING, attempt, seen.distance)
         telescope = self.find(Telescope, deadline=_MOVE)
         if seen.distance <= self.config.slew_beyond:
             await telescope.offset_radec(seen.error.ra, seen.error.dec)
         else:
-            await telescope.move_radec(*aim_for(ra, dec, seen))
+            await telescope.move_radec(*aim_for(seen))
 
     def _show(self, status: AcquisitionStatus, attempt: int | None = None, distance: Arcsec | None = None) -> None:
         progress = None if attempt is None else (attempt - 1) / self.config.exposures

@@ -21,8 +21,12 @@ class ScaleUnknown(PytelError):
 
 
 class Sighting(NamedTuple):
-    """Where a frame's middle is (ICRS), and what leads from there to the target, whose pixel (from 0) is x, y."""
+    """Where a frame's middle is (ICRS), and what leads from there to the target, whose pixel (from 0) is x, y.
 
+    `believed` is where the telescope thought that it pointed.
+    """
+
+    believed: tuple[RightAscension, Declination]
     ra: RightAscension
     dec: Declination
     position_angle: Degrees
@@ -60,12 +64,13 @@ def sight(
     xi, eta = project(ra, dec, solution.ra, solution.dec)
     x, y = solution.sky_to_pixel(ra, dec)
     return Sighting(
-        solution.ra,
-        solution.dec,
-        solution.position_angle,
-        Shift(float(xi) * 3600, float(eta) * 3600),
-        float(x),
-        float(y),
+        believed=_believed(header, ra, dec),
+        ra=solution.ra,
+        dec=solution.dec,
+        position_angle=solution.position_angle,
+        error=Shift(float(xi) * 3600, float(eta) * 3600),
+        x=float(x),
+        y=float(y),
     )
 
 
@@ -85,9 +90,19 @@ def _scale(header: Mapping[str, HeaderValue], configured: ArcsecPerPixel | None)
     )
 
 
-def aim_for(ra: RightAscension, dec: Declination, seen: Sighting) -> tuple[RightAscension, Declination]:
-    """Where to slew so that a telescope that missed a place by this much will hit it: as far on the other side."""
+def _believed(
+    header: Mapping[str, HeaderValue], ra: RightAscension, dec: Declination
+) -> tuple[RightAscension, Declination]:
+    """By the header; without a word in it, the telescope was sent to the target."""
+    said_ra, said_dec = header.get("RA"), header.get("DEC")
+    if isinstance(said_ra, int | float) and isinstance(said_dec, int | float) and abs(said_dec) <= 90:
+        return float(said_ra) % 360.0, float(said_dec)
+    return ra, dec
+
+
+def aim_for(seen: Sighting) -> tuple[RightAscension, Declination]:
+    """Where to slew so that a telescope that is off by as much there as it was here hits the target."""
     from pytel.sky.sphere import offset_by
 
-    aim_ra, aim_dec = offset_by(ra, dec, seen.error.ra, seen.error.dec)
+    aim_ra, aim_dec = offset_by(*seen.believed, seen.error.ra, seen.error.dec)
     return aim_ra % 360.0, math.copysign(min(90.0, abs(aim_dec)), aim_dec)
