@@ -37,8 +37,8 @@ from roof_kit import TRAVEL, Client, Hardware, Roof
 LENGTH = 6 * 3600.0
 STATIONS = ("weather", "west")
 MAX_AGE = 18.0
-SLACK = 7.0
-"""Seconds of grace: a heartbeat, and the period of the station that has to say that all is good."""
+SLACK = 6.0
+"""Seconds of grace: one heartbeat."""
 FINE = {
     "temperature": 10.0,
     "dew_point": 0.0,
@@ -121,7 +121,7 @@ class Patience:
         self._bad: set[str] = set()  # whose last reading was bad
         self._state: SafetyMonitorState | None = None
         self.violations: list[str] = []
-        self._told = False
+        self._good_since = float("inf")
 
     def _clearing(self, sensor: str) -> float:
         rule = getattr(self._rules, "dew_point_spread" if sensor in ("dew_point", "temperature") else sensor)
@@ -155,10 +155,10 @@ class Patience:
             await clock.sleep(1.0)
             now = clock.time()
             fresh = len(self._spoken) == len(STATIONS) and all(now - then < 12.0 for then in self._spoken.values())
-            if now < self.clear_at + SLACK or not fresh or self._late or self._bad:
-                self._told = False
-            elif not self._told and (self._state is None or not self._state.safe):
-                self._told = True
+            if now < self.clear_at or not fresh or self._late or self._bad:
+                self._good_since = now
+            elif now > self._good_since + SLACK and (self._state is None or not self._state.safe):
+                self._good_since = float("inf")
                 reasons = self._state.reasons if self._state else ()
                 self.violations.append(f"{clock.now():%H:%M:%S} all is good and it is not safe: {reasons}")
 
