@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -34,7 +35,7 @@ modules:
   telescope: {{type: simulated-telescope}}
   focuser: {{type: simulated-focuser}}
   camera: {{type: simulated-camera}}
-  imagedb: {{type: directory-store, capacity: 1 GB}}
+  imagedb: {{type: directory-store, capacity: 1 GB, http: {{listen: "127.0.0.1:{store}"}}}}
   autofocus: {{type: series-autofocus, window: {{x: 768, y: 768, width: 512, height: 512}}}}
 processes:
   mount: [control, weather, safety, roof, telescope, focuser]
@@ -50,8 +51,9 @@ class Observatory:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.port = free_ports(len(MODULES) + 1)
-        (folder / "site.yaml").write_text(SITE.format(port=self.port))
+        self.port = free_ports(len(MODULES) + 2)
+        self.store = self.port + len(MODULES) + 1
+        (folder / "site.yaml").write_text(SITE.format(port=self.port, store=self.store))
         add_account(folder / "state" / "gateway" / FILE, NAME, Role.OPERATOR, PASSWORD)
         environment = {key: value for key, value in os.environ.items() if key != "PYTEL_STATE"}
         with (folder / "output").open("wb") as output:
@@ -157,6 +159,14 @@ def came_back(site: Observatory, pid: int) -> bool:
     return camera.get("pid") not in (None, pid) and camera["status"] == "ready"
 
 
+def download(site: Observatory, image: dict[str, Any]) -> bytes:
+    """An image straight from the store, with the same name and password; nobody gets it without."""
+    url = f"http://127.0.0.1:{site.store}/images/{image['id']}"
+    refused = site.curl("-o", "/dev/null", "-w", "%{http_code}", url, user=None)
+    assert refused.stdout == b"401"
+    return site.curl("--fail", url).stdout
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_an_autofocus_run_by_curl_while_the_camera_is_killed(observatory: Observatory) -> None:
@@ -196,3 +206,13 @@ def test_an_autofocus_run_by_curl_while_the_camera_is_killed(observatory: Observ
     kept = {image["id"] for image in site.result("imagedb", "list_images")}
     assert before["id"] in kept
     assert len(kept) > len(curve)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(200)
+def test_an_image_is_downloaded_from_the_store_by_curl(observatory: Observatory) -> None:
+    site = observatory
+    taken = site.done("camera", "expose", exposure_time=1, frame_type="dark")
+    (listed,) = site.result("imagedb", "list_images")
+    assert listed == taken
+    assert hashlib.sha256(download(site, taken)).hexdigest() == taken["sha256"]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 from msgspec import Meta
 
 from pytel.archive.files import ImageDirectory, StoredImage
+from pytel.archive.http.access import Authenticator
 from pytel.archive.http.server import HttpSettings, ImageServer
 from pytel.base import clock
 from pytel.base.errors import Conflict, NotReady
@@ -56,7 +58,7 @@ class DirectoryImageStore(Module, ImageStore):
         # On the virtual clock there is no world outside that could ask.
         if self.config.http is None or self._server is not None or not clock.current().may_be_set:
             return
-        server = ImageServer(self.config.http, self.site.state_dir)
+        server = ImageServer(self.config.http, self.site.state_dir, self._people)
         try:
             await server.start(self.files, str(self.address), self.log, self._tell)
         except Conflict as error:
@@ -65,6 +67,15 @@ class DirectoryImageStore(Module, ImageStore):
         self._server = server
         self.spawn(self._stop_at_end(server), "http")
         self.clear_alarm("http")
+
+    def _people(self) -> Sequence[Authenticator]:
+        """Those who may call modules, or log in at the gateway, may see images."""
+        from pytel.archive.http.people import PeopleAuthenticator
+        from pytel.bus.people import FILE, AccountsFile
+
+        bus = self._runtime.bus
+        accounts = bus.people or AccountsFile(self.site.state_dir / "gateway" / FILE)
+        return [PeopleAuthenticator(accounts, bus.passwords)]
 
     async def _stop_at_end(self, server: ImageServer) -> None:
         """Stop serving when the module ends, however it ends."""

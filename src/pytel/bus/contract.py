@@ -14,6 +14,7 @@ from pytel.bus.address import Address
 
 if TYPE_CHECKING:
     from pytel.bus.passwords import PasswordChecker
+    from pytel.bus.people import AccountsFile
 
 Builtin = Any
 """`None, bool, int, float, str, list, dict[str, …]`: what JSON can hold, and nothing else."""
@@ -155,6 +156,8 @@ class Bus(ABC):
     address: Address
     passwords: PasswordChecker | None = None
     """Who knows the passwords of people, where they have accounts on the bus itself."""
+    people: AccountsFile | None = None
+    """The file of the people who may log in to modules, where modules serve them."""
 
     @property
     def is_connected(self) -> bool:

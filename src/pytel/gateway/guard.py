@@ -6,9 +6,9 @@ import logging
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 from starlette.datastructures import Headers
 
+from pytel.bus.http.refusals import refusal_body
 from pytel.gateway.refusal import Refusal
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class _Answer:
                 raise ConnectionAbortedError("the answer cannot be completed")
             await self._send({"type": "websocket.close", "code": 1011})
             return
-        body = msgspec.json.encode({"error": {"status": refusal.status, "message": refusal.message}}) + b"\n"
+        body = refusal_body(refusal.status, refusal.message)
         headers: dict[str, str] = {
             **refusal.headers,
             "Content-Type": "application/json",

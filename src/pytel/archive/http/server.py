@@ -38,12 +38,13 @@ class HttpSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class ImageServer:
-    """Serves a directory of images; `authenticators` know people, the store's own token comes on top."""
+    """Serves a directory of images; `people` makes what knows people, the store's own token comes on top."""
 
-    def __init__(self, settings: HttpSettings, directory: Path, authenticators: Sequence[Authenticator] = ()) -> None:
-        self._settings, self._directory = settings, directory
+    def __init__(
+        self, settings: HttpSettings, directory: Path, people: Callable[[], Sequence[Authenticator]] = lambda: ()
+    ) -> None:
+        self._settings, self._directory, self._people = settings, directory, people
         self._tokens = TokenAuthenticator()
-        self._authenticators = (self._tokens, *authenticators)
         self._listener: Listener | None = None
         self.url = ""
 
@@ -76,7 +77,7 @@ class ImageServer:
         elif listen.needs_tls:
             raise ConfigError(f"{who} listens on {settings.listen}, beyond this host: give it 'certificate' and 'key'")
         await in_thread(remove_leftovers, files)
-        rules = Rules(self._authenticators, UploadLimits(settings.largest, settings.patience))
+        rules = Rules((self._tokens, *self._people()), UploadLimits(settings.largest, settings.patience))
         self._listener = Listener(StoreApp(files, rules, log, changed).asgi, listen, tls)
         await self._listener.start(who)
         self.url = settings.url or Listen(host, self._listener.port).url(tls=tls is not None)

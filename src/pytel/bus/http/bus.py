@@ -79,6 +79,7 @@ class HttpBus(Bus):
         self._is_open = False
         self.rpc = RpcService(address, self._serving.serve)
         self.outbox = Outbox("")
+        self.people = people
         self.doorkeeper = Doorkeeper(accounts, people, str(address))
         self._listener = self._make_listener(listen) if listen else None
         for peer, url in peers.items():

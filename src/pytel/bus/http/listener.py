@@ -11,7 +11,6 @@ from email.utils import formatdate
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
@@ -19,6 +18,7 @@ from uvicorn.server import ServerState
 from pytel.base.errors import ConfigError, Conflict
 from pytel.base.threads import in_thread
 from pytel.bus.http.places import Full, Places
+from pytel.bus.http.refusals import refusal_body
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -102,7 +102,7 @@ def _host(connection: Any) -> str:
 
 
 def _refusal(full: Full) -> bytes:
-    body = msgspec.json.encode({"error": {"status": full.status, "message": full.message}}) + b"\n"
+    body = refusal_body(full.status, full.message)
     head = (
         f"HTTP/1.1 {full.status} {HTTPStatus(full.status).phrase}\r\nContent-Type: application/json\r\n"
         f"Content-Length: {len(body)}\r\nRetry-After: 5\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n"
