@@ -8,7 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from functools import wraps
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -28,6 +28,7 @@ from pytel.base.errors import (
     Busy,
     ChecksumError,
     Conflict,
+    ConnectionLost,
     InternalError,
     InvalidParams,
     LimitExceeded,
@@ -41,6 +42,7 @@ from pytel.base.errors import (
 from pytel.base.threads import in_thread
 from pytel.bus.contract import Role
 from pytel.bus.http.credentials import Unauthenticated
+from pytel.bus.http.refusals import refusal_body
 from pytel.imaging.fits import ImageError
 
 if TYPE_CHECKING:
@@ -63,6 +65,7 @@ _STATUS: tuple[tuple[type[PytelError], int], ...] = (
     (ImageError, 422),
     (Busy, 503),
     (NotReady, 503),
+    (ConnectionLost, 503),
     (StorageFull, 507),
 )
 _Endpoint = Callable[["StoreApp", Request, Identity], Awaitable[Response]]
@@ -218,11 +221,12 @@ def status_of(error: PytelError) -> int:
 
 def error_answer(error: PytelError, status: int, fields: dict[str, str]) -> Response:
     """The error as JSON; paths of this host stay here."""
-    wire: dict[str, Any] = {**error.to_wire()}
+    wire = error.to_wire()
     wire["data"] = {key: value for key, value in wire["data"].items() if key != "path"}
     if isinstance(error, ImageError | StorageFull):
         wire["message"] = _PLAIN[type(error)]
-    return JSONResponse({"error": wire}, status, headers={**fields, "cache-control": "no-store"})
+    headers = {**fields, "cache-control": "no-store"}
+    return Response(refusal_body(status, wire), status, headers, "application/json")
 
 
 _PLAIN: dict[type[PytelError], str] = {
