@@ -163,10 +163,12 @@ def test_no_block_is_left_out() -> None:
     """A new page or block must be carried out somewhere below: this list says where each stands."""
     carried_out = {
         ("README.md", "console"): 4,
+        ("acquisition.md", "yaml"): 1,
         ("README.md", "python"): 1,
         ("benchmarks.md", "sh"): 1,
         ("first-night.md", ""): 1,
         ("first-night.md", "console"): 4,
+        ("guiding.md", "yaml"): 2,
         ("http-bus.md", "yaml"): 2,
         ("http.md", "console"): 6,
         ("http.md", "yaml"): 3,
@@ -207,6 +209,20 @@ def test_the_site_file_page_names_every_key() -> None:
     for section in (sitefile._Site, sitefile._Place, sitefile._Group, sitefile._Entry):
         for key in section.__struct_fields__:
             assert f"`{key}`" in page, key
+
+
+@pytest.mark.parametrize("page", ["acquisition.md", "guiding.md"])
+def test_the_modules_of_a_page_fit_into_a_site(page: str, tmp_path: Path) -> None:
+    import yaml
+
+    from pytel.module.sitefile import parse_site
+    from pytel.testing.observatory import default_site
+
+    for block in blocks(ROOT / "docs" / page):
+        site = default_site()
+        site["modules"] |= yaml.safe_load(block.text)["modules"]
+        _, faults = parse_site(site, directory=tmp_path)
+        assert not faults, block
 
 
 def test_the_readme_shows_the_module_of_the_tutorial() -> None:
