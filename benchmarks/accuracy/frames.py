@@ -122,6 +122,33 @@ class Simulator:
         self._renderer.gradient = gradient
         return self._renderer.render(exposure)
 
+    def signal_to_noise(self, field: Field, *, exposure_time: float = 30.0, fwhm: float = 2.0) -> Values:
+        """Of the light of each star, under the best weights."""
+        return np.sqrt(self._information(field, exposure_time, fwhm)[0])
+
+    def photon_limit(self, field: Field, *, exposure_time: float = 30.0, fwhm: float = 2.0) -> float:
+        """The least error (one standard deviation) of x and of y that photons and read noise allow all stars together.
+
+        That is the Cramér-Rao bound for a known profile and no turn.
+        """
+        return float(1 / np.sqrt(self._information(field, exposure_time, fwhm)[1].sum()))
+
+    def _information(self, field: Field, exposure_time: float, fwhm: float) -> tuple[Values, Values]:
+        """Fisher information of each star's relative flux, and of its x."""
+        steps = (np.arange(-60, 61) / 3).astype(np.float32)  # a grid of thirds of a pixel
+        shape = Profile(fwhm / self.config.pixel_scale).values(steps[:, None] ** 2 + steps[None, :] ** 2)
+        slope = np.gradient(shape, 1 / 3, axis=1)
+        dark = SKY * self.config.pixel_scale**2 * exposure_time + self.config.camera.read_noise**2
+        fluxes = np.geomspace(1, 1e9, 91)
+        flux, place = np.array(
+            [[(v**2 / (f * shape + dark)).sum() * f**2 / 9 for v in (shape, slope)] for f in fluxes]
+        ).T
+        light = np.clip(field.rate * exposure_time, 1, 1e9)
+        return (
+            np.exp(np.interp(np.log(light), np.log(fluxes), np.log(flux))),
+            np.exp(np.interp(np.log(light), np.log(fluxes), np.log(place))),
+        )
+
 
 class _ExactRenderer(Renderer):
     light: Field

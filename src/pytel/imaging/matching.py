@@ -21,9 +21,10 @@ Guesses = tuple[Points, Points]
 Fits = Callable[[Points, Points, bool], Mask]
 
 _SEEDS = 18
-_CHECKED = 24
+_CHECKED = 26
+_FIRST = 9
 _REFINED = 3
-_BUDGET = 3_000_000
+_BUDGET = 400_000
 _LEAST_BASELINE = 0.12
 _MOST_CELLS = 3000
 _BELIEVED = -9.0
@@ -86,7 +87,9 @@ class _Search:
     ) -> None:
         self.points, self.targets, self.tolerance = points, targets, tolerance
         self.mirrors, self.fits, self.scale_tolerance = mirrors, fits, scale_tolerance
-        self.apart = np.abs(targets[:, None] - targets[None, :]).astype(np.float32)
+        x, y = targets.real.astype(np.float32), targets.imag.astype(np.float32)
+        self.squared = (x[:, None] - x) ** 2
+        self.squared += (y[:, None] - y) ** 2  # of the distances between targets
         self.grid = _Grid(targets, tolerance)
         self.tried = 0
 
@@ -121,7 +124,9 @@ class _Search:
             a, b = a.conjugate(), b.conjugate()
         length, slack = abs(b - a), self.tolerance
         low, high = length * (1 - self.scale_tolerance) - slack, length * (1 + self.scale_tolerance) + slack
-        i, j = np.nonzero((self.apart > max(low, 0.0)) & (self.apart < high))
+        i, j = np.divmod(
+            np.flatnonzero((self.squared > max(low, 0.0) ** 2) & (self.squared < high**2)), len(self.targets)
+        )
         factor = (self.targets[j] - self.targets[i]) / (b - a)
         shift = self.targets[i] - factor * a
         if self.fits is None:
@@ -137,10 +142,18 @@ class _Search:
         checked = np.delete(self.points[:_CHECKED], [first, second])
         if mirrored:
             checked = checked.conj()
-        hits = self.grid.near(factor[:, None] * checked[None, :] + shift[:, None]).sum(axis=1)
+        hits = self._hits(factor, shift, checked)
         for place in np.argsort(-hits, kind="stable")[:_REFINED]:
             if hits[place] and _log_chance(int(hits[place]), len(checked), self.grid.filled, self.tried) < -1:
                 yield Similarity(complex(factor[place]), complex(shift[place]), mirrored)
+
+    def _hits(self, factor: Points, shift: Points, checked: Points) -> NDArray[np.int64]:
+        """How many points fall upon targets by each guess; of guesses that begin badly only by the first few."""
+        first = self.grid.near(factor[:, None] * checked[None, :_FIRST] + shift[:, None]).sum(axis=1)
+        going = np.flatnonzero(first >= 2)
+        more = self.grid.near(factor[going, None] * checked[None, _FIRST:] + shift[going, None]).sum(axis=1)
+        first[going] += more
+        return np.asarray(first)
 
 
 class _Grid:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -189,32 +190,55 @@ class _Plate:
         """The similarity freed to six constants, on the plane that touches the sky at the frame's middle."""
         ra, dec = self.hint.ra, self.hint.dec
         mine, theirs = match.points, match.targets
-        for _ in range(4):
-            matrix = _fit(self.points[mine], self._laid_out(catalogue, ra, dec)[theirs])
+        plane = self._laid_out(catalogue, ra, dec)
+        for step in range(5):
+            matrix = _fit(self.points[mine], plane[theirs])
             middle = matrix[:, 2] * self.hint.scale / 3600
             ra, dec = deproject(float(-middle[0]), float(middle[1]), ra, dec)
             matrix[:, 2] = 0.0
             plane = self._laid_out(catalogue, ra, dec)
-            mine, theirs = nearest_pairs(_affine(matrix, self.points), plane, _CLOSE)
-        return self._described(ra, dec, matrix, match.similarity.mirrored, mine, plane[theirs])
+            if step >= 2:  # before, the plane turns with the convergence of the meridians
+                mine, theirs = nearest_pairs(_affine(matrix, self.points), plane, _CLOSE)
+        off = np.abs(_affine(matrix, self.points[mine]) - plane[theirs]) * self.hint.scale
+        cd = matrix[:, :2] * [[-1.0], [1.0]] * self.hint.scale / 3600
+        return _described(ra, dec, cd, self.shape, len(mine), float(np.sqrt((off**2).mean())))
 
-    def _described(
-        self, ra: float, dec: float, matrix: NDArray[np.float64], flipped: bool, mine: NDArray[np.intp], plane: Points
-    ) -> FieldSolution:
-        scale = self.hint.scale * math.sqrt(abs(np.linalg.det(matrix[:, :2])))
-        off = np.abs(_affine(matrix, self.points[mine]) - plane) * self.hint.scale
-        cd = matrix[:, :2] * self.hint.scale / 3600
-        return FieldSolution(
-            ra=ra,
-            dec=dec,
-            scale=scale,
-            position_angle=math.degrees(math.atan2(-cd[0, 1], cd[1, 1])) % 360,
-            flipped=flipped,
-            matched=len(mine),
-            rms=float(np.sqrt((off**2).mean())),
-            shape=self.shape,
-            matrix=(float(-cd[0, 0]), float(-cd[0, 1]), float(cd[1, 0]), float(cd[1, 1])),
-        )
+
+def solution_of_wcs(header: Mapping[str, HeaderCard], shape: tuple[int, int]) -> FieldSolution:
+    """The solution that gnomonic WCS cards describe, wherever their reference pixel is; of matches it knows nothing.
+
+    Raises `InvalidParams` for cards that describe no plane.
+    """
+    rows, columns = shape
+    x, y = (columns + 1) / 2, (rows + 1) / 2
+    ra, dec = pixel_to_sky(header, x, y)
+    steps = [(-1, 0), (1, 0), (0, -1), (0, 1)]
+    places = np.array([pixel_to_sky(header, x + a * columns / 2, y + b * rows / 2) for a, b in steps])
+    xi, eta = project(places[:, 0], places[:, 1], ra, dec)
+    along, up = (
+        [(xi[1] - xi[0]) / columns, (eta[1] - eta[0]) / columns],
+        [(xi[3] - xi[2]) / rows, (eta[3] - eta[2]) / rows],
+    )
+    return _described(ra, dec, np.array([along, up]).T, shape, 0, math.nan)
+
+
+def _described(
+    ra: float, dec: float, cd: NDArray[np.float64], shape: tuple[int, int], matched: int, rms: float
+) -> FieldSolution:
+    determinant = float(np.linalg.det(cd))
+    if determinant == 0 or not np.isfinite(determinant):
+        raise InvalidParams("this WCS lays the whole frame onto a line")
+    return FieldSolution(
+        ra=ra,
+        dec=dec,
+        scale=3600 * math.sqrt(abs(determinant)),
+        position_angle=math.degrees(math.atan2(cd[0, 1], cd[1, 1])) % 360,
+        flipped=determinant > 0,
+        matched=matched,
+        rms=rms,
+        shape=shape,
+        matrix=(float(cd[0, 0]), float(cd[0, 1]), float(cd[1, 0]), float(cd[1, 1])),
+    )
 
 
 def _affine(matrix: NDArray[np.float64], z: Points) -> Points:
