@@ -61,7 +61,7 @@ def main(options: Options) -> None:
     simulator, random = Simulator(CONFIG), np.random.default_rng(5)
     _sparse(options, simulator, random)
     scenes = [_scene(simulator, _anywhere(simulator, random), number) for number in range(options.cases(25))]
-    _conditions(simulator, random, scenes)
+    _conditions(simulator, random, scenes[:12])
     _foreign(options, scenes)
 
 

@@ -122,7 +122,7 @@ def _fields(options: Options, size: int) -> Solved:
         *(["seiza"] if theirs.milliseconds else []),
         notes=[
             "fields anywhere on the sky, 2048 x 2048 pixels, 30 s, FWHM 1.5 to 3.5 arcsec, any turn, either parity;",
-            f"hint off by up to {OFF * 60:g} arcmin and {SCALE_ERROR:.0%} in scale; {_sources(cases)} sources (median);",
+            f"hint off by up to {OFF * 60:g} arcmin and {SCALE_ERROR:.0%} in scale; {_sources(cases)} sources;",
             "catalogue and frames share one sky, so errors are those of places and fit; times are the processor's",
         ],
     )
