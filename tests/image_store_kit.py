@@ -8,7 +8,7 @@ import hashlib
 import io
 import json
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -146,6 +146,8 @@ class Line:
         self.connections = 0
         self.sent = bytearray()
         """What clients sent, of all connections."""
+        self.cuts: Iterator[int] = iter(())
+        """After how many bytes of the client each connection is cut; those beyond are not."""
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -175,27 +177,39 @@ class Line:
         self.connections += 1
         with contextlib.suppress(ConnectionError, asyncio.CancelledError):
             there_reader, there = await asyncio.open_connection("127.0.0.1", self._port)
-            onward = asyncio.create_task(self._onward(reader, there))
+            onward = asyncio.create_task(self._onward(reader, there, next(self.cuts, None)))
+            back = asyncio.create_task(self._back(there_reader, writer))
             try:
-                await self._back(there_reader, writer)
+                await asyncio.wait([onward, back], return_when=asyncio.FIRST_COMPLETED)
+                if not onward.done() or onward.result():
+                    await asyncio.wait([back])
             finally:
                 onward.cancel()
-                await asyncio.wait([onward])
+                back.cancel()
+                await asyncio.wait([onward, back])
                 there.transport.abort()
         writer.transport.abort()
 
-    async def _onward(self, reader: asyncio.StreamReader, there: asyncio.StreamWriter) -> None:
-        while chunk := await reader.read(2**16):
-            self.sent += chunk
-            there.write(chunk)
-            await there.drain()
+    async def _onward(self, reader: asyncio.StreamReader, there: asyncio.StreamWriter, cut: int | None) -> bool:
+        """Whether the client has come to its end; not when the line was cut."""
+        before = 0
+        with contextlib.suppress(ConnectionError):
+            while chunk := await reader.read(2**16):
+                self.sent += chunk
+                there.write(chunk)
+                await there.drain()
+                before += len(chunk)
+                if cut is not None and before > cut:
+                    return False
+        return True
 
     async def _back(self, there: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         before = 0
-        while chunk := await there.read(2**14):
-            arrives = self._spoil(chunk, before)
-            if arrives is None:
-                return
-            before += len(chunk)
-            writer.write(arrives)
-            await writer.drain()
+        with contextlib.suppress(ConnectionError):
+            while chunk := await there.read(2**14):
+                arrives = self._spoil(chunk, before)
+                if arrives is None:
+                    return
+                before += len(chunk)
+                writer.write(arrives)
+                await writer.drain()

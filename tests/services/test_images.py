@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import os
 import socket
 from collections.abc import AsyncIterator
@@ -112,6 +113,10 @@ async def scene_of(folder: Path, kind: type[DirectoryImageStore] = FarStore, **c
 
 def write(path: Path) -> Written:
     return write_fits(path, PIXELS, {}, created=CREATED)
+
+
+def write_large(path: Path) -> Written:
+    return write_fits(path, np.tile(PIXELS, (4, 4)), {}, created=CREATED)
 
 
 def files_below(folder: Path) -> list[str]:
@@ -292,6 +297,42 @@ async def test_an_answer_that_is_lost_gives_one_image(tmp_path: Path) -> None:
             ref = await scene.consumer.images.put(write)
             assert line.connections == 2
         assert [stored.id for stored in scene.store.files.list()] == [ref.id]
+
+
+async def test_an_upload_that_is_cut_in_the_middle_is_sent_again_and_leaves_nothing(tmp_path: Path) -> None:
+    async with scene_of(tmp_path) as scene, scene.line(lambda chunk, before: chunk) as line:
+        line.cuts = iter([500_000, 1_000_000])
+        ref = await scene.consumer.images.put(write)
+        assert line.connections == 3
+        assert [image.id for image in scene.store.files.list()] == [ref.id]
+        await until(lambda: files_below(tmp_path) == [])
+        assert (await scene.consumer.images.get(ref)).pixels.sum() == PIXELS.sum()
+
+
+async def test_an_upload_that_comes_further_each_time_is_not_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Every try takes longer than the time in which something must go on.
+    monkeypatch.setattr("pytel.services.patience.patient", lambda seconds, real=0.0: 0.01)
+    async with scene_of(tmp_path) as scene, scene.line(lambda chunk, before: chunk) as line:
+        # Farther apart than what sockets hold.
+        line.cuts = iter([2**20, 10 * 2**20, 19 * 2**20])
+        ref = await scene.consumer.images.put(write_large)
+        assert line.connections == 4
+        assert [image.id for image in scene.store.files.list()] == [ref.id]
+
+
+async def test_an_upload_that_is_always_cut_is_given_up_in_time_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pytel.services.patience.patient", lambda seconds, real=0.0: 5.0 if seconds > 10 else 0.2)
+    async with scene_of(tmp_path) as scene, scene.line(lambda chunk, before: chunk) as line:
+        line.cuts = itertools.repeat(500_000)
+        with pytest.raises(ConnectionLost):
+            await scene.consumer.images.put(write)
+        assert line.connections > 2
+        assert scene.store.files.list() == []
+        await until(lambda: files_below(tmp_path) == [])
 
 
 async def test_a_store_that_restarts_with_another_token_and_port_is_found_again(tmp_path: Path) -> None:

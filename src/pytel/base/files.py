@@ -7,6 +7,7 @@ import errno
 import os
 import threading
 from collections.abc import Iterable, Iterator
+from contextvars import ContextVar
 from pathlib import Path
 
 from pytel.base.errors import StorageFull
@@ -40,6 +41,19 @@ def storage_full_named(path: Path) -> Iterator[None]:
         raise StorageFull(f"no room left to write {path}: free space on its disk", path=str(path)) from error
 
 
+_unsynced: ContextVar[bool] = ContextVar("unsynced", default=False)
+
+
+@contextlib.contextmanager
+def unsynced() -> Iterator[None]:
+    """Inside the block `write_atomically` spares the disk: for files that need not outlive a power cut."""
+    before = _unsynced.set(True)
+    try:
+        yield
+    finally:
+        _unsynced.reset(before)
+
+
 def write_atomically(path: Path, chunks: Iterable[bytes | memoryview]) -> None:
     """Write a file that appears complete under its name, synced to disk, or does not appear.
 
@@ -51,12 +65,14 @@ def write_atomically(path: Path, chunks: Iterable[bytes | memoryview]) -> None:
             with temporary.open("wb", buffering=0) as file:
                 for chunk in chunks:
                     _write_all(file.fileno(), memoryview(chunk).cast("B"))
-                os.fsync(file.fileno())
+                if not _unsynced.get():
+                    os.fsync(file.fileno())
             temporary.replace(path)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
-        sync_directory(path.parent)
+        if not _unsynced.get():
+            sync_directory(path.parent)
 
 
 def sync_directory(path: Path) -> None:

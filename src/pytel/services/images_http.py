@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import mmap
+import os
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -22,7 +24,7 @@ from pytel.base.errors import (
     PytelError,
     Timeout,
 )
-from pytel.base.files import storage_full_named
+from pytel.base.files import storage_full_named, unsynced
 from pytel.base.threads import in_thread
 from pytel.interfaces.images import ImageRef
 from pytel.interfaces.imagestore import StoreAccess
@@ -59,8 +61,11 @@ class HttpImages:
         call_id = ids.new_id()
         part = await in_thread(self._cache.new_part)
         try:
-            size, sha256 = await in_thread(write, part)
-            stored = await self._intact(lambda: patiently(lambda: self._send(part, call_id, sha256)))
+            size, sha256 = await in_thread(_written, write, part)
+            sending = _Sending(part)
+            stored = await self._intact(
+                lambda: patiently(lambda: self._send(sending, call_id, sha256), lambda: sending.furthest)
+            )
             if (stored.get("sha256"), stored.get("size")) != (sha256, size) or not ids.is_id(str(stored.get("id"))):
                 raise ChecksumError(f"{store} took other bytes than it was sent")
             return ImageRef(id=stored["id"], sha256=sha256, size=size, store=store)
@@ -104,13 +109,13 @@ class HttpImages:
                 return await work()
         return await work()
 
-    async def _send(self, part: Path, call_id: str, sha256: str) -> dict[str, Any]:
+    async def _send(self, sending: _Sending, call_id: str, sha256: str) -> dict[str, Any]:
         access = await self._access()
-        size = (await in_thread(part.stat)).st_size
-        headers = {"call-id": call_id, "content-type": "application/fits", "content-length": str(size)}
-        headers |= digest_fields(sha256)
-        async with _answer(access, "POST", "images", headers, _pieces(part)) as response:
-            answer = await _bounded(response)
+        headers = {"call-id": call_id, "content-type": "application/fits", **digest_fields(sha256)}
+        async with sending.body() as (size, pieces):
+            headers["content-length"] = str(size)
+            async with _answer(access, "POST", "images", headers, pieces) as response:
+                answer = await _bounded(response)
         try:
             stored = json.loads(answer)
         except ValueError as error:
@@ -133,13 +138,45 @@ class HttpImages:
             raise ConnectionLost(f"only {received.size} of {ref.size} bytes of image {ref.id} came")
 
 
-async def _pieces(path: Path) -> AsyncIterator[bytes]:
-    file = await in_thread(path.open, "rb", 0)
-    try:
-        while piece := await in_thread(file.read, _PIECE):
+class _Sending:
+    """A file that is sent; `furthest` is how many bytes of it have gone in the best try."""
+
+    def __init__(self, part: Path) -> None:
+        self._part = part
+        self.furthest = 0
+
+    @contextlib.asynccontextmanager
+    async def body(self) -> AsyncIterator[tuple[int, AsyncIterator[bytes]]]:
+        """Its size, and its bytes from the beginning; what sends them may leave off anywhere."""
+        file = await in_thread(self._part.open, "rb", 0)
+        reads: list[asyncio.Future[bytes]] = []
+        try:
+            size = (await in_thread(os.fstat, file.fileno())).st_size
+            yield size, self._pieces(file, reads)
+        finally:
+            if reads:
+                await asyncio.wait(reads)
+            await in_thread(file.close)
+
+    async def _pieces(self, file: BinaryIO, reads: list[asyncio.Future[bytes]]) -> AsyncIterator[bytes]:
+        """The next piece is read while one is sent."""
+        sent = 0
+        reads.append(_read(file))
+        while piece := await reads[0]:
+            reads[0] = _read(file)
             yield piece
-    finally:
-        await in_thread(file.close)
+            sent += len(piece)
+            self.furthest = max(self.furthest, sent)
+
+
+def _read(file: BinaryIO) -> asyncio.Future[bytes]:
+    return asyncio.ensure_future(in_thread(file.read, _PIECE))
+
+
+def _written(write: Write, part: Path) -> tuple[int, str]:
+    """Write a file that is gone as soon as the store has it."""
+    with unsynced():
+        return write(part)
 
 
 def _mapped(file: BinaryIO, ref: ImageRef, part: Path) -> Received:
