@@ -34,7 +34,7 @@ from pytel.testing.seat import Heard, Seat
 from pytel.testing.watcher import RoofWatcher
 from roof_kit import TRAVEL, Client, Hardware, Roof
 
-LENGTH = 6 * 3600.0
+LENGTH = 4 * 3600.0
 STATIONS = ("weather", "west")
 MAX_AGE = 18.0
 SLACK = 6.0
@@ -171,7 +171,7 @@ class WeatherNight:
         location = Location(latitude=-32.38, longitude=20.81, elevation=1798.0)
         self.site = SiteInfo(name="test", location=location, seed=seed, state_dir=directory)
         self.hub, self.hardware = LocalHub(), Hardware()
-        self.sky = Sky(self.rng.choice([1.0, 5.0, 10.0]))
+        self.sky = Sky(self.rng.choice([2.0, 5.0, 10.0]))
         self.runtimes: dict[str, ModuleRuntime] = {}
         self.events: list[str] = []
         self.violations: list[str] = []

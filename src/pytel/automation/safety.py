@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import NamedTuple
 
 from pytel.automation.limits import DiskRule, Fault, Judge, Rule, SunRule, WeatherRules, judge_age, sensor_value
 from pytel.automation.safety_monitor import REAL_PATIENCE, BaseSafetyMonitor, Check
-from pytel.automation.safety_probe import PERIOD, Probe
+from pytel.automation.safety_probe import Probe
 from pytel.base import clock
 from pytel.base.errors import LimitExceeded
 from pytel.base.location import Location
@@ -21,6 +21,11 @@ from pytel.services.required import Required
 from pytel.services.timing import patient
 
 LONGEST_DAYLIGHT: Seconds = 12 * 3600.0
+_OFTEN: Seconds = 1.5
+"""What is measured here is measured this often, where it matters: to close within 2 s."""
+_SELDOM: Seconds = 10.0
+_SUN_MOVES = 15.1 / 3600.0
+"""Degrees in a second, at most."""
 
 
 class _Heard(NamedTuple):
@@ -85,15 +90,27 @@ class WeatherSafetyMonitor(BaseSafetyMonitor):
         self.judge()
 
     @background
-    async def look_around(self) -> None:
-        """Measure the Sun and the disk."""
-        probes: list[Probe[float]] = [self._sun] if self.config.sun else []
-        probes += [self._disk] if self.config.disk else []
-        while probes:
-            for probe in probes:
-                await probe.look()
+    async def watch_sun(self) -> None:
+        """Measure where the Sun is, the more often the nearer it is to its limits."""
+        rule = self.config.sun
+        while rule is not None:
+            await self._look(self._sun, self._check_sun)
+            altitude, bounds = self._sun.value or 0.0, rule.bounds()
+            near = min(abs(altitude - bounds.high), abs(altitude - bounds.release_high))
+            await clock.sleep(patient(min(_SELDOM, max(_OFTEN, near / _SUN_MOVES))))
+
+    @background
+    async def watch_disk(self) -> None:
+        """Measure the room on the disk."""
+        while self.config.disk is not None:
+            await self._look(self._disk, self._check_disk)
+            await clock.sleep(patient(_OFTEN))
+
+    async def _look(self, probe: Probe[float], judge: Callable[[float], list[Fault]]) -> None:
+        before = [fault.key for fault in probe.faults(judge)]
+        await probe.look()
+        if [fault.key for fault in probe.faults(judge)] != before:
             self.judge()
-            await clock.sleep(PERIOD)
 
     async def _sun_altitude(self) -> Degrees:
         return await in_thread(_sun_altitude_at, clock.time(), self.site.location)

@@ -77,14 +77,16 @@ class BaseSafetyMonitor(Module, SafetyMonitor, ABC):
     async def watch(self) -> None:
         """Repeat the verdict, and notice silence the moment it has lasted too long."""
         next_beat = clock.elapsed()
+        judged = False
         while True:
-            self._judge()
+            if not judged:
+                self._judge()
             now = clock.elapsed()
             if now >= next_beat - 1e-6:
                 self._publish()
                 next_beat = now + self.config.heartbeat
             self._turned.clear()
-            await clock.wait_for_event(self._turned, min(next_beat, self._next_judgement(now)) - now)
+            judged = await clock.wait_for_event(self._turned, min(next_beat, self._next_judgement(now)) - now)
 
     async def declare_unsafe(self, reason: str) -> None:
         """Keep the site closed until `clear_unsafe`, also over restarts."""

@@ -12,7 +12,6 @@ from pytel.base.units import Seconds
 from pytel.services.timing import answered
 
 T = TypeVar("T")
-PERIOD: Seconds = 10.0
 _ANSWER: Seconds = 5.0
 
 

@@ -48,8 +48,8 @@ class TextSafetyMonitor(BaseSafetyMonitor):
         """Of that time, such as America/Denver."""
         max_age: Duration | None = 300.0
         """By the time in the text, else by that of the file or `Last-Modified`; null: its age does not matter."""
-        period: Duration = 5.0
-        """How often it is read."""
+        period: Duration = 1.5
+        """How often it is read; a server of others may like it more seldom, at the price of as much delay."""
         deadline: Duration = 5.0
         """Real seconds for one reading."""
         silence: Duration = 20.0

@@ -131,7 +131,8 @@ class _Night:
     def _site(self) -> dict[str, Any]:
         site = default_site()
         site["simulation"]["weather"] = {"mode": self._rng.choice(["course", "clear", "clear"])}
-        site["modules"]["safety"] = {"type": "weather-safety", "clear_after": self._rng.choice([60.0, 300.0, 600.0])}
+        clear_after = self._rng.choice([60.0, 300.0, 600.0])
+        site["modules"]["safety"] = {"type": "weather-safety", "clear_after": clear_after, "disk": None}
         site["modules"]["observer"] = {"type": "robot-observer"}
         return site
 
