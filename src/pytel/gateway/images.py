@@ -64,7 +64,7 @@ class StoreImages:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve `/images/{id}` and what is below it."""
         request = Request(scope, receive)
-        path = str(request.path_params["rest"])
+        path = request.url.path.removeprefix("/images/")
         if _PATH.fullmatch(path) is None:
             raise Refusal(404, "there are /images/{id} and below it header, preview.webp, preview.jpg and pixels")
         answer = await self._answer(request, path)

@@ -14,6 +14,7 @@ from pytel.base.errors import PytelError
 from pytel.bus import envelope
 from pytel.bus.contract import Builtin
 from pytel.bus.door import Door
+from pytel.bus.http.openapi import PATH, Described
 from pytel.bus.publications import iso_time, told
 from pytel.gateway.audit import AuditLog
 from pytel.gateway.body import decoded, json_body
@@ -21,13 +22,16 @@ from pytel.gateway.doorkeeper import Doorkeeper, Person
 from pytel.gateway.entrance import Crowd, address_of, admitted
 from pytel.gateway.events import stream
 from pytel.gateway.news import News
+from pytel.gateway.operations import OPERATIONS, REFUSAL
 from pytel.gateway.refusal import Refusal
 from pytel.gateway.visits import Looks, PersonVisitor
 from pytel.gateway.websocket import Socket
+from pytel.services.image_operations import IMAGE_OPERATIONS, IMAGE_PARAMETERS
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
+IMAGE_PATHS = tuple(operation.removeprefix("GET ") for operation in IMAGE_OPERATIONS)
 LONGEST_LOG_IN = 4096
 
 
@@ -54,7 +58,7 @@ class House(NamedTuple):
 class Web:
     """Answers requests."""
 
-    def __init__(self, house: House, images: ASGIApp | None = None) -> None:
+    def __init__(self, house: House, images: ASGIApp) -> None:
         self._house = house
         self._looks = Looks(house.door)
         self._images = images
@@ -65,10 +69,13 @@ class Web:
             Route("/state", self.state, methods=["GET"]),
             Route("/health", self.health, methods=["GET"]),
             Route("/session", self.session, methods=["GET", "POST", "DELETE"]),
+            Route(PATH, self.description, methods=["GET"]),
             WebSocketRoute("/ws", _Plain(self.websocket)),
+            *(Route(path, _Plain(self.images), methods=["GET"]) for path in IMAGE_PATHS),
         ]
-        if images is not None:
-            routes.append(Route("/images/{rest:path}", _Plain(self.images), methods=["GET"]))
+        self._described = Described(
+            f"pytel: {house.door.site}", routes, OPERATIONS, failure=REFUSAL, parameters=IMAGE_PARAMETERS
+        )
         self.app: ASGIApp = Router(routes, redirect_slashes=False, default=_nowhere)
 
     async def rpc(self, request: Request) -> Response:
@@ -107,6 +114,10 @@ class Web:
     async def health(self, request: Request) -> Response:
         """Whether the gateway lives, and its real time; for everybody."""
         return _json({"status": "ok", "time": iso_time(clock.real_time())})
+
+    async def description(self, request: Request) -> Response:
+        """What can be asked here, as OpenAPI; for everybody."""
+        return self._described.answer()
 
     async def session(self, request: Request) -> Response:
         """Log in (POST), log out (DELETE), and see who one is (GET)."""
@@ -155,8 +166,7 @@ class Web:
     async def images(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Images, as their store gives them."""
         await self._admitted(HTTPConnection(scope))
-        if self._images is not None:
-            await self._images(scope, receive, send)
+        await self._images(scope, receive, send)
 
     async def _admitted(self, connection: HTTPConnection) -> Person:
         return await admitted(connection, self._house.doorkeeper, self._house.cookie)

@@ -21,6 +21,7 @@ from pytel.archive.http import download, rendering
 from pytel.archive.http.access import Authenticator, Identity
 from pytel.archive.http.asking import CODINGS, make_pixels, make_preview, wanted_cutout, wanted_preview
 from pytel.archive.http.fields import UnsatisfiableRange, choose_coding, matches_any
+from pytel.archive.http.operations import OPERATIONS, REFUSAL
 from pytel.archive.http.rendering import Rendered, Renderer
 from pytel.archive.http.upload import TooLarge, UploadLimits, take_upload
 from pytel.base import ids
@@ -42,8 +43,10 @@ from pytel.base.errors import (
 from pytel.base.threads import in_thread
 from pytel.bus.contract import Role
 from pytel.bus.http.credentials import Unauthenticated
+from pytel.bus.http.openapi import PATH, Described
 from pytel.bus.http.refusals import refusal_body
 from pytel.imaging.fits import ImageError
+from pytel.services.image_operations import IMAGE_PARAMETERS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -117,8 +120,12 @@ class StoreApp:
                 Route("/images/{id}/header", self.header, methods=["GET"]),
                 Route("/images/{id}/preview.{picture}", self.preview, methods=["GET"]),
                 Route("/images/{id}/pixels", self.pixels, methods=["GET"]),
+                Route(PATH, self.description, methods=["GET"]),
             ],
             exception_handlers={HTTPException: _no_such_route},
+        )
+        self._described = Described(
+            "An image store of pytel", self.asgi.routes, OPERATIONS, failure=REFUSAL, parameters=IMAGE_PARAMETERS
         )
 
     async def identify(self, request: Request, role: Role) -> Identity:
@@ -181,6 +188,10 @@ class StoreApp:
         cutout = wanted_cutout(request.query_params)
         coding = choose_coding(request.headers.get("accept-encoding"), CODINGS)
         return await self._rendered(request, f"{cutout} {coding}", lambda path: make_pixels(path, cutout, coding))
+
+    async def description(self, request: Request) -> Response:
+        """What can be asked here, as OpenAPI; for everybody."""
+        return self._described.answer()
 
     async def _rendered(self, request: Request, what: str, make: Callable[[Path], Rendered]) -> Response:
         image = await self._stored(request)

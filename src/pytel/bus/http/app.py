@@ -17,6 +17,8 @@ from pytel.bus import envelope
 from pytel.bus.contract import Builtin, Caller, Role
 from pytel.bus.http import sse
 from pytel.bus.http.credentials import Doorkeeper, Unauthenticated
+from pytel.bus.http.openapi import FAULT, PATH, Described
+from pytel.bus.http.operations import OPERATIONS
 from pytel.bus.http.outbox import Wish
 from pytel.bus.http.rpc import RpcService
 from pytel.bus.publications import told
@@ -67,19 +69,24 @@ class Inside(Protocol):
 def make_app(inside: Inside) -> Starlette:
     """Make the application of one module."""
     surface = _Surface(inside)
-    return Starlette(
+    app = Starlette(
         routes=[
             Route("/rpc", surface.rpc, methods=["POST"]),
             Route("/events", surface.events, methods=["GET"]),
             Route("/state", surface.state, methods=["GET"]),
             Route("/card", surface.card, methods=["GET"]),
             Route("/health", surface.health, methods=["GET"]),
+            Route(PATH, surface.description, methods=["GET"]),
         ],
         exception_handlers={PytelError: _refused, HTTPException: _unknown, ClientDisconnect: _gone},
     )
+    surface.described = Described("A module of pytel", app.routes, OPERATIONS, failure=FAULT)
+    return app
 
 
 class _Surface:
+    described: Described
+
     def __init__(self, inside: Inside) -> None:
         self._inside = inside
 
@@ -104,6 +111,9 @@ class _Surface:
 
     async def health(self, request: Request) -> Response:
         return _json({"status": "ok", "time": clock.real_time()})
+
+    async def description(self, request: Request) -> Response:
+        return self.described.answer()
 
     async def events(self, request: Request) -> Response:
         caller = await self._caller(request)
@@ -191,7 +201,7 @@ def _refused(request: Request, error: Exception) -> Response:
 
 def _unknown(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 404
-    told_error: PytelError = NotFound("there are POST /rpc and GET /events, /state, /card and /health")
+    told_error: PytelError = NotFound("there are POST /rpc and GET /events, /state, /card, /health and /openapi.json")
     if status != 404:
         told_error = InvalidRequest("this method of HTTP does not go with this path")
     return _json({"jsonrpc": "2.0", "id": None, "error": envelope.wire_error(told_error)}, status, dict(_HEADERS))
