@@ -80,6 +80,14 @@ from pytel.interfaces.imagestore import ImageStore, ImageStoreCapabilities, Imag
 from pytel.interfaces.motion import MotionStatus
 from pytel.interfaces.notifier import Notified, Notifier, Urgency
 from pytel.interfaces.observer import NightEnded, Observer, ObserverState, ObserverStatus
+from pytel.interfaces.pointing import (
+    PointingMeasured,
+    PointingResult,
+    PointingRun,
+    PointingRunFailed,
+    PointingState,
+    PointingStatus,
+)
 from pytel.interfaces.reduction import (
     CalibrationMissing,
     ImageReduced,
@@ -112,7 +120,7 @@ from pytel.interfaces.tasks import (
     TaskStore,
     TaskStoreState,
 )
-from pytel.interfaces.telescope import Telescope, TelescopeCapabilities, TelescopeState, TelescopeStatus
+from pytel.interfaces.telescope import MountKind, Telescope, TelescopeCapabilities, TelescopeState, TelescopeStatus
 from pytel.interfaces.weather import WeatherState, WeatherStation
 
 __all__ = [
@@ -197,6 +205,7 @@ __all__ = [
     "Lease",
     "MasterFrame",
     "MotionStatus",
+    "MountKind",
     "NewImage",
     "NightEnded",
     "Notified",
@@ -204,6 +213,12 @@ __all__ = [
     "Observer",
     "ObserverState",
     "ObserverStatus",
+    "PointingMeasured",
+    "PointingResult",
+    "PointingRun",
+    "PointingRunFailed",
+    "PointingState",
+    "PointingStatus",
     "PortValue",
     "PositionAngle",
     "ReducedImage",

@@ -28,6 +28,13 @@ class TelescopeStatus(StrEnum):
     ERROR = "error"
 
 
+class MountKind(StrEnum):
+    """How the axes stand."""
+
+    EQUATORIAL = "equatorial"
+    ALTAZIMUTH = "altazimuth"
+
+
 class TelescopeState(State, frozen=True, kw_only=True):
     """Where the telescope points, as the mount believes (ICRS)."""
 
@@ -86,6 +93,20 @@ class Telescope(Interface, state=TelescopeState, capabilities=TelescopeCapabilit
     @rpc(control=True)
     async def sync_radec(self, ra: RightAscension, dec: Declination) -> None:
         """Tell the mount where it really points."""
+        raise NotImplementedError
+
+    @rpc(role=Role.OPERATOR, control=True)
+    async def set_pointing_model(self, mount: MountKind, terms: dict[str, Arcsec]) -> None:
+        """Correct all slews by a pointing model from now on; without terms by none.
+
+        The terms and their sense are those of `pytel.sky.pointing_model`. Raises `InvalidParams` for an unknown term,
+        and where the mount has a model of its own.
+        """
+        raise NotImplementedError
+
+    @rpc(role=Role.VIEWER)
+    async def pointing_terms(self) -> dict[str, Arcsec]:
+        """Give the terms of the pointing model in use, none without a model."""
         raise NotImplementedError
 
     @rpc(long=True, role=Role.OBSERVER, exclusive="motion", queues=True)

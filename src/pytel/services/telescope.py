@@ -13,7 +13,16 @@ from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from pytel.base import clock
-from pytel.base.errors import Busy, Cancelled, DeviceError, DeviceTimeout, LimitExceeded, NotReady, PytelError
+from pytel.base.errors import (
+    Busy,
+    Cancelled,
+    DeviceError,
+    DeviceTimeout,
+    InvalidParams,
+    LimitExceeded,
+    NotReady,
+    PytelError,
+)
 from pytel.base.units import (
     Altitude,
     Arcsec,
@@ -27,11 +36,13 @@ from pytel.base.units import (
     Seconds,
 )
 from pytel.interfaces.fitsheaders import Card, ExposureMoment, FitsHeaderProvider
-from pytel.interfaces.telescope import Telescope, TelescopeCapabilities, TelescopeState, TelescopeStatus
+from pytel.interfaces.telescope import MountKind, Telescope, TelescopeCapabilities, TelescopeState, TelescopeStatus
 from pytel.module import Capabilities, limit, rpc
 from pytel.module.config import ModuleConfig
 from pytel.module.handlers import background
+from pytel.services.angles import FARTHEST, apart, axis_distance
 from pytel.services.module import Module
+from pytel.services.telescope_pointing import AppliedPointing
 from pytel.services.timing import MARGIN, answered, patient
 
 _ARRIVED = 0.05
@@ -41,7 +52,6 @@ _MOVING_POLL = 1.0
 _GUIDING_POLL = 0.2
 _POLL = 5.0
 _PARKED_POLL = 30.0
-_FARTHEST = 180.0
 FARTHEST_GUIDED: Arcsec = 60.0
 """A guider that wants more has lost its field."""
 
@@ -73,6 +83,8 @@ class BaseTelescope(Module, Telescope, FitsHeaderProvider, ABC):
         extra_time: Duration = 10.0
         """Added to each calculated time-out: for acceleration, relays and slow links."""
         answer_time: Duration = 10.0
+        mount_has_pointing_model: bool = False
+        """A mount that corrects its pointing itself is left alone by `set_pointing_model`."""
         telescope_name: str | None = None
         """For the header (TELESCOP); the module's address otherwise."""
 
@@ -128,6 +140,8 @@ class BaseTelescope(Module, Telescope, FitsHeaderProvider, ABC):
         """Reach the mount once before serving."""
         self._stopped = asyncio.Event()
         self._look_again = asyncio.Event()
+        self._pointing = AppliedPointing(self.directory / "pointing.json", self.site.location)
+        await self._pointing.load()
         await self._look()
 
     def capabilities(self) -> list[Capabilities]:
@@ -165,6 +179,8 @@ class BaseTelescope(Module, Telescope, FitsHeaderProvider, ABC):
             self._tell(TelescopeState(status=TelescopeStatus.ERROR))
             raise
         self.clear_alarm("connection")
+        ra, dec = self._pointing.sky(reading.ra, reading.dec, clock.time())
+        reading = reading._replace(ra=ra, dec=dec)
         self._tell(self._state_of(reading))
         return reading
 
@@ -240,6 +256,23 @@ class BaseTelescope(Module, Telescope, FitsHeaderProvider, ABC):
         self._refuse_low(alt)
         await self._refuse_sun(ra, dec)
 
+    # pointing model
+
+    def _aim(self, ra: RightAscension, dec: Declination) -> tuple[RightAscension, Declination]:
+        """Where the mount is to be sent for a place of the sky."""
+        return self._pointing.aim(ra, dec, clock.time())
+
+    async def set_pointing_model(self, mount: MountKind, terms: dict[str, Arcsec]) -> None:
+        """Use a pointing model for all slews from now on, also after a restart."""
+        if self.config.mount_has_pointing_model and terms:
+            raise InvalidParams(f"the mount of {self.address} has a pointing model of its own; give it the terms")
+        await self._pointing.use(mount.value, terms)
+        self._look_again.set()
+
+    async def pointing_terms(self) -> dict[str, Arcsec]:
+        """The terms in use."""
+        return self._pointing.terms
+
     # motion
 
     @rpc(long=True)
@@ -249,7 +282,9 @@ class BaseTelescope(Module, Telescope, FitsHeaderProvider, ABC):
         await self._unpark()
         self._target, self._offset = (ra, dec), (0.0, 0.0)
         await self._move(
-            TelescopeStatus.SLEWING, lambda: self.begin_slew(ra, dec), lambda now: _apart(now.ra, now.dec, ra, dec)
+            TelescopeStatus.SLEWING,
+            lambda: self.begin_slew(*self._aim(ra, dec)),
+            lambda now: apart(now.ra, now.dec, ra, dec),
         )
 
     @rpc(long=True)
@@ -264,7 +299,7 @@ class BaseTelescope(Module, Telescope, FitsHeaderProvider, ABC):
         await self._move(
             TelescopeStatus.SLEWING,
             lambda: self.begin_slew_altaz(alt, az),
-            lambda now: _apart(now.az, now.alt, az, alt),
+            lambda now: apart(now.az, now.alt, az, alt),
         )
 
     @rpc(long=True)
@@ -316,8 +351,8 @@ class BaseTelescope(Module, Telescope, FitsHeaderProvider, ABC):
         reading = await self._look()
         if not reading.tracking or reading.slewing:
             raise DeviceError(f"{self.address} does not track; slew to a target first", device=str(self.address))
-        limit(_apart(reading.ra, reading.dec, ra, dec), 0.0, 5.0, "a correction", "deg")
-        await self._tell_mount(self.synchronise(ra, dec), "take its position")
+        limit(apart(reading.ra, reading.dec, ra, dec), 0.0, 5.0, "a correction", "deg")
+        await self._tell_mount(self.synchronise(*self._aim(ra, dec)), "take its position")
         self._look_again.set()
 
     @rpc(long=True)
@@ -326,7 +361,7 @@ class BaseTelescope(Module, Telescope, FitsHeaderProvider, ABC):
         if (await self._look()).parked:
             return
         self._target, self._offset = None, (0.0, 0.0)
-        await self._move(TelescopeStatus.PARKING, self.begin_park, lambda now: 0.0 if now.parked else _FARTHEST)
+        await self._move(TelescopeStatus.PARKING, self.begin_park, lambda now: 0.0 if now.parked else FARTHEST)
 
     @rpc(long=True)
     async def unpark(self) -> None:
@@ -343,12 +378,12 @@ class BaseTelescope(Module, Telescope, FitsHeaderProvider, ABC):
     def estimate_move_radec(self, ra: RightAscension, dec: Declination) -> Seconds:
         """From the longer way of both axes."""
         told = self._told
-        return self._duration(_FARTHEST if told is None else _axis_distance(told.ra, told.dec, ra, dec))
+        return self._duration(FARTHEST if told is None else axis_distance(told.ra, told.dec, ra, dec))
 
     def estimate_move_altaz(self, alt: Altitude, az: Azimuth) -> Seconds:
         """From the longer way of both axes."""
         told = self._told
-        return self._duration(_FARTHEST if told is None else _axis_distance(told.az, told.alt, az, alt))
+        return self._duration(FARTHEST if told is None else axis_distance(told.az, told.alt, az, alt))
 
     def _duration(self, distance: Degrees) -> Seconds:
         return distance / self.config.slew_rate + self.config.settle_time
@@ -356,14 +391,14 @@ class BaseTelescope(Module, Telescope, FitsHeaderProvider, ABC):
     async def _unpark(self) -> None:
         if (await self._look()).parked:
             await self._tell_mount(self.begin_unpark(), "unpark")
-            await self._settled(lambda now: _FARTHEST if now.parked else 0.0, self._duration(0.0))
+            await self._settled(lambda now: FARTHEST if now.parked else 0.0, self._duration(0.0))
 
     async def _move(
         self,
         motion: TelescopeStatus,
         begin: Callable[[], Awaitable[None]],
         off: Callable[[MountReading], Degrees],
-        distance: Degrees = _FARTHEST,
+        distance: Degrees = FARTHEST,
     ) -> None:
         """Begin a motion and wait for its end; whatever goes wrong, the mount is stopped.
 
@@ -435,19 +470,3 @@ class BaseTelescope(Module, Telescope, FitsHeaderProvider, ABC):
         cards["FOCALLEN"] = card("FOCALLEN", self.config.focal_length)
         cards["APTDIA"] = card("APTDIA", self.config.aperture)
         return {keyword: Card(value=value, comment=comment) for keyword, (value, comment) in cards.items()}
-
-
-def _axis_distance(longitude1: float | None, latitude1: float | None, longitude2: float, latitude2: float) -> Degrees:
-    """How far the axis with the longer way turns."""
-    if longitude1 is None or latitude1 is None:
-        return _FARTHEST
-    around = abs((longitude2 - longitude1 + 180.0) % 360.0 - 180.0)
-    return max(around, abs(latitude2 - latitude1))
-
-
-def _apart(longitude1: float, latitude1: float, longitude2: float, latitude2: float) -> Degrees:
-    """Angle between two directions (haversine formula), degrees."""
-    first, second = math.radians(latitude1), math.radians(latitude2)
-    across = math.sin(math.radians(longitude2 - longitude1) / 2) ** 2
-    half = math.sin((second - first) / 2) ** 2 + math.cos(first) * math.cos(second) * across
-    return math.degrees(2 * math.asin(min(1.0, math.sqrt(half))))
