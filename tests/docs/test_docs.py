@@ -213,14 +213,14 @@ def test_the_site_file_page_names_every_key() -> None:
 
 @pytest.mark.parametrize("page", ["acquisition.md", "guiding.md"])
 def test_the_modules_of_a_page_fit_into_a_site(page: str, tmp_path: Path) -> None:
-    import yaml
-
     from pytel.module.sitefile import parse_site
+    from pytel.module.yaml_lines import read_yaml
     from pytel.testing.observatory import default_site
 
     for block in blocks(ROOT / "docs" / page):
         site = default_site()
-        site["modules"] |= yaml.safe_load(block.text)["modules"]
+        described, _, _ = read_yaml(block.text, page)
+        site["modules"] |= described["modules"]
         _, faults = parse_site(site, directory=tmp_path)
         assert not faults, block
 

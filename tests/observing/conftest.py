@@ -270,6 +270,8 @@ class FakeArchive(Module, ImageArchive):
         frame_type: FrameType | None = None,
         object: str | None = None,  # noqa: A002
         limit: int = 1000,
+        reduction_level: Any = None,
+        sha256: str | None = None,
     ) -> list[ArchivedImage]:
         world.check("archive")
         return [

@@ -176,7 +176,7 @@ class _Design:
 
     def chosen(self, used: NDArray[np.bool_]) -> tuple[str, ...]:
         """Add the term that explains most, as long as it is worth its freedom; harmonics only after physical ones."""
-        names = self._first
+        names: tuple[str, ...] = self._first
         most = max(len(names), int(used.sum()) // 3)
         score = self._score(names, used)
         for candidates in (self._physical, self._names):
