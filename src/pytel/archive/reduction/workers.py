@@ -14,6 +14,7 @@ from pytel.archive.reduction.jobs import Product
 from pytel.base import clock
 from pytel.base.errors import ConnectionLost, PytelError, Timeout
 from pytel.base.threads import in_thread
+from pytel.base.units import Seconds
 from pytel.services.timing import patient
 
 if TYPE_CHECKING:
@@ -120,6 +121,8 @@ class DaskWorkers:
 
     def __init__(self, scheduler: str, count: int) -> None:
         self.count = count
+        self.connect_within: Seconds = _CONNECT
+        """Real seconds."""
         self._scheduler = scheduler
         self._client: distributed.Client | None = None
         self._opening = asyncio.Lock()
@@ -154,7 +157,7 @@ class DaskWorkers:
                 try:
                     connect: Any = Client
                     self._client = await connect(
-                        self._scheduler, asynchronous=True, timeout=_CONNECT, set_as_default=False
+                        self._scheduler, asynchronous=True, timeout=self.connect_within, set_as_default=False
                     )
                 except (OSError, TimeoutError) as error:
                     raise ConnectionLost(
