@@ -93,7 +93,7 @@ class Site:
 
     def guider(self) -> dict[str, Any]:
         """The guider's state."""
-        told = [row for row in self.call("states.list") if row["topic"].endswith("AutoGuider")]
+        told = [row for row in self.call("states.list") if ":AutoGuider:" in row["topic"]]
         found: dict[str, Any] = told[0]["data"] if told else {}
         return found
 
