@@ -171,6 +171,8 @@ def _binned(pixels: NDArray[Any]) -> NDArray[np.float32]:
 
 def _no_single_pixels(pixels: NDArray[Any], places: Points) -> NDArray[np.bool_]:
     """Which places are not mostly one pixel, as hot ones and cosmic rays are."""
+    if not len(places):
+        return np.zeros(0, dtype=np.bool_)
     windows, _, inside = cut_out(pixels, places, 5)
     windows -= np.median(windows.reshape(len(windows), -1), axis=1)[:, None, None]
     core = windows[:, 1:-1, 1:-1]
