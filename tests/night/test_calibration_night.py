@@ -12,7 +12,14 @@ import pytest
 from pytel.base import clock
 from pytel.base.threads import in_thread
 from pytel.bus.contract import Publication
-from pytel.interfaces import EnclosureState, EnclosureStatus, ImageArchived, NightEnded
+from pytel.interfaces import (
+    CoverCalibratorState,
+    CoverStatus,
+    EnclosureState,
+    EnclosureStatus,
+    ImageArchived,
+    NightEnded,
+)
 from pytel.observing.report import NightReport
 from pytel.testing import Observatory, on_virtual_clock
 from pytel.testing.observatory import default_site
@@ -25,9 +32,11 @@ def site(**plan: Any) -> dict[str, Any]:
     described["simulation"] |= {
         "camera": {"width": 64, "height": 64, "cosmic_rays": 0.0, "readout_time": 1.0},
         "star_limit": 10.0,
+        "cover": {"present": True},
     }
     modules = described["modules"]
     modules.pop("autofocus")
+    modules["cover"] = {"type": "simulated-cover"}
     modules["flats"] = {"type": "twilight-flats"}
     modules["darks"] = {"type": "dark-frames"}
     modules["tasks"] = {"type": "sql-task-store"}
@@ -61,6 +70,7 @@ async def test_flats_in_both_twilights_and_darks_behind_the_closed_roof() -> Non
         assert archived["flat"] == 12
         assert archived["dark"] == 2
         assert observatory.state(EnclosureState).status is EnclosureStatus.CLOSED
+        assert observatory.state(CoverCalibratorState).cover is CoverStatus.CLOSED
 
 
 @pytest.mark.slow

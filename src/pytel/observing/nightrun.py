@@ -210,6 +210,7 @@ class NightRun:
             await self._rig.open()
             self._people.forget(ROOF)
         self._opened = True
+        await self._rig.uncover()
 
     async def _focus_high(self) -> None:
         self._log.doing("slewing")

@@ -10,6 +10,7 @@ from pytel.base.units import Celsius, Seconds
 from pytel.interfaces.acquisition import Acquisition
 from pytel.interfaces.autofocus import AutoFocus, FocusResult
 from pytel.interfaces.camera import Camera, CameraCapabilities, CameraState, CameraStatus
+from pytel.interfaces.cover import CalibratorStatus, CoverCalibrator, CoverCalibratorState, CoverStatus
 from pytel.interfaces.enclosure import Enclosure, EnclosureCapabilities, EnclosureState, EnclosureStatus
 from pytel.interfaces.filterwheel import FilterWheel, FilterWheelCapabilities, FilterWheelState
 from pytel.interfaces.focuser import Focuser, FocuserState
@@ -32,7 +33,7 @@ class Rig:
 
     def __init__(self, module: Module) -> None:
         self._module = module
-        module.follow(CameraState, EnclosureState, FilterWheelState, FocuserState, TelescopeState)
+        module.follow(CameraState, CoverCalibratorState, EnclosureState, FilterWheelState, FocuserState, TelescopeState)
 
     # enclosure
 
@@ -79,6 +80,24 @@ class Rig:
         except PytelError:
             return MOTION
         return 4 * max(able.opening_time, able.closing_time) + 120.0
+
+    # cover of the tube
+
+    async def uncover(self) -> None:
+        """Open the mirror cover, where there is one, with its lamp off. Raises `DeviceError`, `DeviceTimeout`."""
+        state = self._module.latest(CoverCalibratorState)
+        if state is None or state.cover in (CoverStatus.OPEN, CoverStatus.NOT_PRESENT):
+            return
+        cover = self._module.find(CoverCalibrator, deadline=MOTION)
+        if state.calibrator in (CalibratorStatus.READY, CalibratorStatus.WARMING_UP):
+            await cover.calibrator_off()
+        await cover.open_cover()
+
+    async def cover(self) -> None:
+        """Close the mirror cover, where there is one. Raises `DeviceError`, `DeviceTimeout`."""
+        state = self._module.latest(CoverCalibratorState)
+        if state is not None and state.cover not in (CoverStatus.CLOSED, CoverStatus.NOT_PRESENT):
+            await self._module.find(CoverCalibrator, deadline=MOTION).close_cover()
 
     # telescope
 
@@ -181,8 +200,8 @@ class Rig:
             await clock.sleep(1.0)
 
     async def secure(self) -> list[PytelError]:
-        """Park and close at the same time, as far as either can; tells what failed."""
-        results = await asyncio.gather(self.park(), self.close(), return_exceptions=True)
+        """Park, cover and close at the same time, as far as each can; tells what failed."""
+        results = await asyncio.gather(self.park(), self.cover(), self.close(), return_exceptions=True)
         failures = [result for result in results if isinstance(result, BaseException)]
         for failure in failures:
             if not isinstance(failure, PytelError):
