@@ -166,8 +166,6 @@ def test_no_block_is_left_out() -> None:
         ("acquisition.md", "yaml"): 1,
         ("README.md", "python"): 1,
         ("benchmarks.md", "sh"): 1,
-        ("calibration-frames.md", "yaml"): 2,
-        ("pointing-model.md", "yaml"): 1,
         ("first-night.md", ""): 1,
         ("first-night.md", "console"): 4,
         ("guiding.md", "yaml"): 2,
@@ -214,7 +212,7 @@ def test_the_site_file_page_names_every_key() -> None:
             assert f"`{key}`" in page, key
 
 
-@pytest.mark.parametrize("page", ["acquisition.md", "calibration-frames.md", "guiding.md", "pointing-model.md"])
+@pytest.mark.parametrize("page", ["acquisition.md", "guiding.md"])
 def test_the_modules_of_a_page_fit_into_a_site(page: str, tmp_path: Path) -> None:
     from pytel.module.sitefile import parse_site
     from pytel.module.yaml_lines import read_yaml

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from devices.foreign.kit import HERE, StandIn, site_at, until
+from devices.foreign.kit import HERE, PAGE_TEXT, StandIn, site_at, until
 from pytel.base import clock
 from pytel.base.errors import (
     Busy,
@@ -50,6 +50,7 @@ from pytel.interfaces import (
 )
 from pytel.interfaces.tasks import Exposures, Target
 from pytel.module.secrets import Secret
+from pytel.module.yaml_lines import read_yaml
 from pytel.sky.coordinates import altaz_to_radec
 from pytel.testing import Observatory
 
@@ -395,3 +396,9 @@ def test_faults_of_a_system(system: dict[str, Any], sentence: str) -> None:
     found = list(ForeignSystem(**{"url": "http://x/rpc", **system}).faults())
     assert len(found) == 1
     assert sentence in found[0][1]
+
+
+def test_what_the_page_begins_with_is_in_its_site() -> None:
+    fragment, _, faults = read_yaml(PAGE_TEXT.partition("```yaml\n")[2].partition("```")[0], "slew.yaml")
+    assert not faults
+    assert fragment["slew"] == site_at(1)["modules"]["telescope"]["slew"]
