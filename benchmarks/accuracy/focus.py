@@ -40,7 +40,7 @@ FAST, SLOW = Optics(), Optics(focal_length=2400.0)
 STEP_ZONES = 2.4
 PEER_ZONES = 6.0
 PEER_FRAMES = 9
-PEER_RUNS = 30
+PEER_RUNS = 20
 SATURATION = 64000.0
 PAUSE = 2.5
 """Frames that fit into the pause after a cloud."""
@@ -173,7 +173,7 @@ def peer() -> Iterator[Peer]:
 
 def measured(cases: Iterator[tuple[Circumstances, float]], other: Peer | None, method: Method = "hfd") -> list[Outcome]:
     """All runs of a population, and the peer's."""
-    outcomes = []
+    outcomes: list[Outcome] = []
     for told, start in cases:
         outcome, frames, positions = run(told, start, method)
         if other is not None and len(outcomes) < PEER_RUNS:
@@ -185,20 +185,37 @@ def measured(cases: Iterator[tuple[Circumstances, float]], other: Peer | None, m
 
 def main(options: Options) -> None:
     """Measure and tell."""
-    number = options.cases(100)
     with peer() as other:
-        for name, optics in (("fast", FAST), ("slow", SLOW)):
-            outcomes = measured(starts(number, optics), other)
-            tell(f"focus, {name} optics", _rows(outcomes), notes=_notes(optics, number))
-            if options.plots:
-                _draw(options, name, outcomes)
-        rows = []
-        for clouded in (False, True):
-            outcomes = measured(repeats(number, clouded=clouded), other)
-            rows += _repeated(outcomes, "with a cloud in each" if clouded else "clear")
-        tell("focus, repeatability", rows, notes=_notes(FAST, number))
-    rows = []
-    for method in ("projection", "both"):
+        from_anywhere(options, other, "fast", FAST)
+        again_and_again(options, other)
+        from_anywhere(options, other, "slow", SLOW)
+    other_methods(options)
+
+
+def from_anywhere(options: Options, other: Peer, name: str, optics: Optics) -> None:
+    """Starts up to 5 zones off, in any seeing."""
+    number = options.cases(100)
+    outcomes = measured(starts(number, optics), other)
+    tell(f"focus, {name} optics", _rows(outcomes), notes=_notes(optics, number))
+    if options.plots:
+        _draw(options, name, outcomes)
+
+
+def again_and_again(options: Options, other: Peer) -> None:
+    """Repeatability in one field, without clouds and with one in each run."""
+    rows: list[Row] = []
+    number = options.cases(100)
+    for clouded in (False, True):
+        outcomes = measured(repeats(number, clouded=clouded), other)
+        rows += _repeated(outcomes, "with a cloud in each" if clouded else "clear")
+    tell("focus, repeatability", rows, notes=_notes(FAST, number))
+
+
+def other_methods(options: Options) -> None:
+    """Projections alone and both methods in accord; what is told under an overcast sky."""
+    methods: tuple[Method, ...] = ("projection", "both")
+    rows: list[Row] = []
+    for method in methods:
         outcomes = measured(starts(options.cases(30), FAST), None, method)
         rows += [row._replace(what=f"{method}: {row.what}") for row in _rows(outcomes)[:6]]
     outcomes = measured(overcast(options.cases(20)), None)

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from pytel.imaging.focus_frame import FocusFrame
 
 _USUAL_FRAMES = 9
+_BLIND_STEPS = 12
+"""How far from where the focus should be stars are looked for when there are none: no farther, it may be a cloud."""
 
 
 class SeriesAutoFocus(Module, AutoFocus):
@@ -148,6 +150,7 @@ class SeriesAutoFocus(Module, AutoFocus):
             most=self.config.max_exposures,
             method=self.config.method,
             resolution=max(1e-4, limits.step),
+            blind=math.inf if series.predicted is None else _BLIND_STEPS * self.config.step,
         )
         series.search = FocusSearch(series.before if series.predicted is None else series.predicted, settings)
 

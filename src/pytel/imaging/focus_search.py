@@ -54,6 +54,7 @@ class SearchSettings:
     worst: float = 0.25
     method: Method = "hfd"
     resolution: float = 1e-4
+    blind: float = np.inf
 
 
 @dataclass(frozen=True)
@@ -165,8 +166,10 @@ class FocusSearch:
         other: Method = "projection" if lead == "hfd" else "hfd"
         try:
             check = _fit(self._points(clouded, other))
-        except FocusError:
-            return fit
+        except FocusError as error:
+            if not error.data.get("direction"):
+                return fit  # they tell nothing
+            raise FocusError("HFDs and projections disagree where the best focus is: look at the frames") from error
         apart = abs(check.position - fit.position)
         if apart > 4 * float(np.hypot(check.uncertainty, fit.uncertainty)) + self.settings.worst * fit.zone:
             raise FocusError(f"HFDs and projections have their best focus {apart:.3f} apart: look at the frames")
@@ -188,7 +191,7 @@ class FocusSearch:
         """Where to look for stars when there are none: ever farther on both sides."""
         settings, known = self.settings, [sample.position for sample in self.samples]
         reach = 3 * settings.step
-        while reach <= 2 * (settings.high - settings.low):
+        while reach <= min(settings.blind, settings.high - settings.low):
             for target in (self.start - reach, self.start + reach):
                 if settings.low <= target <= settings.high and not any(self._same(target, one) for one in known):
                     return target
@@ -210,8 +213,15 @@ class FocusSearch:
         else:
             best, waist = guess.position, guess.hfd / guess.slope
             if len(near.x) >= self.settings.least and guess.uncertainty <= self.settings.target * guess.zone:
-                return None
+                return self._unexplained(near, guess)
         return self._most_telling(near, best, waist)
+
+    def _unexplained(self, points: _Points, fit: FocusFit) -> float | None:
+        """A position that was measured once and lies off the curve: one of both is wrong."""
+        for place, used in zip(map(float, points.x), fit.used, strict=True):
+            if not used and sum(self._same(place, sample.position) for sample in self.samples) == 1:
+                return place
+        return None
 
     def _beyond(self, points: _Points, rough: _Direction) -> float:
         """A position outside of what is sampled, towards best focus; the other way where that is not possible."""
@@ -282,7 +292,7 @@ def _size(frame: FocusFrame, method: Method) -> tuple[float | None, float]:
 
 def _near(points: _Points) -> _Points:
     """Without points far out, where the curve may not be a hyperbola any more, if enough others are left."""
-    near = points.size <= _FAR_OUT * points.size.min()
+    near = points.size <= _FAR_OUT * points.size.min(initial=np.inf)
     if len(np.unique(points.x[near])) < _FEWEST:
         return points
     return _Points(points.x[near], points.size[near], points.error[near])
