@@ -16,7 +16,7 @@ from typing import Any, Literal
 from numpy.typing import NDArray
 
 from pytel.base.errors import InvalidParams, PytelError
-from pytel.imaging.offset_correlation import Transformed, correlate
+from pytel.imaging.offset_correlation import Transformed, correlate, prepared
 from pytel.imaging.offset_stars import FEWEST_STARS, measure, stars_of
 from pytel.imaging.sources import find_sources
 
@@ -90,14 +90,14 @@ class Reference:
         )
 
     def _by_likeness(self, pixels: NDArray[Any], max_offset: float | None) -> FrameOffset:
-        found = correlate(self._transformed, Transformed(pixels), max_offset)
+        found = correlate(self._transformed, Transformed(prepared(pixels)), max_offset)
         if found is None:
             raise OffsetError("this frame is not like the reference at any shift: check field and clouds")
         return FrameOffset(found.dx, found.dy, 0.0, found.uncertainty, 0, "correlation")
 
     @functools.cached_property
     def _transformed(self) -> Transformed:
-        return Transformed(self._pixels)
+        return Transformed(prepared(self._pixels))
 
 
 def measure_offset(reference: NDArray[Any], frame: NDArray[Any], *, max_offset: float | None = None) -> FrameOffset:

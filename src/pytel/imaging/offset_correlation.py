@@ -21,6 +21,7 @@ _SMOOTH = 1.2
 _SIGNIFICANT = 9.0
 _COHERENT = 0.4
 _RINGS = 256
+_SPIKE_REACH = 64
 
 
 @dataclass(frozen=True)
@@ -32,19 +33,24 @@ class Correlated:
     uncertainty: float
 
 
-class Transformed:
-    """A frame made ready: flat, without hot pixels and bad lines, faded out at its edge; and its Fourier transform."""
+def prepared(pixels: NDArray[Any]) -> Image:
+    """A frame made ready: flat, without hot pixels and bad lines."""
+    frame = flatten(pixels)
+    image = np.clip(frame.pixels, -_CLIP * frame.noise, _CLIP * frame.noise)
+    step = max(1, min(image.shape) // 512)
+    image -= np.median(image[::step], axis=0)[None, :]
+    image -= np.median(image[:, ::step], axis=1)[:, None]
+    return np.asarray(image)
 
-    def __init__(self, pixels: NDArray[Any]) -> None:
-        frame = flatten(pixels)
-        image = np.clip(frame.pixels, -_CLIP * frame.noise, _CLIP * frame.noise)
-        step = max(1, min(image.shape) // 512)
-        image -= np.median(image[::step], axis=0)[None, :]
-        image -= np.median(image[:, ::step], axis=1)[:, None]
-        image *= _faded(image.shape[0])[:, None]
-        image *= _faded(image.shape[1])[None, :]
-        self.shape: tuple[int, int] = image.shape
-        self.spectrum: Spectrum = np.fft.rfft2(image)
+
+class Transformed:
+    """The Fourier transform of a prepared image that is faded out at its edge."""
+
+    def __init__(self, image: Image) -> None:
+        self.image = image
+        self.shape: tuple[int, int] = (image.shape[0], image.shape[1])
+        faded = image * _faded(image.shape[0])[:, None] * _faded(image.shape[1])[None, :]
+        self.spectrum: Spectrum = np.fft.rfft2(faded)
         self.power = _rings(self.shape).mean(self.spectrum.real**2 + self.spectrum.imag**2)
         """By rings of spatial frequency."""
         # The finest structure that pixels can show is noise.
@@ -54,20 +60,34 @@ class Transformed:
 def correlate(reference: Transformed, frame: Transformed, max_offset: float | None) -> Correlated | None:
     """The shift of a frame, or None if the two are not alike beyond doubt at any shift up to `max_offset`."""
     rings = _rings(reference.shape)
-    product = _without_spike(frame.spectrum * reference.spectrum.conj(), reference.shape)
-    smooth = product * rings.smoothing[rings.index]
-    likeness = np.fft.irfft2(smooth, s=reference.shape)
+    product = _without_spike(frame.spectrum * reference.spectrum.conj(), reference.shape, (0, 0))
+    likeness = np.fft.irfft2(product * rings.smoothing[rings.index], s=reference.shape)
     row, column = _highest(likeness, max_offset)
     peak = float(likeness[row, column])
     noise = 1.4826 * float(np.median(np.abs(likeness[:: max(1, likeness.shape[0] // 256)])))
     if peak < _SIGNIFICANT * noise or peak**2 < _COHERENT**2 * max(reference.signal, 0.0) * max(frame.signal, 0.0):
         return None
     rows, columns = reference.shape
-    start = float((column + columns // 2) % columns - columns // 2), float((row + rows // 2) % rows - rows // 2)
-    rough = _finely(smooth, reference.shape, start)
-    if rough is None:
+    dx, dy = (column + columns // 2) % columns - columns // 2, (row + rows // 2) % rows - rows // 2
+    return _common(reference, frame, dx, dy)
+
+
+def _common(reference: Transformed, frame: Transformed, dx: int, dy: int) -> Correlated | None:
+    """Measure what both frames show, cut out so that it hardly is off: their edges, alike in both, would pull at it."""
+    rows, columns = reference.shape
+    height, width = (rows - abs(dy)) // 32 * 32, (columns - abs(dx)) // 32 * 32
+    if min(height, width) < 64:
         return None
-    return _weighted(reference, frame, product, rough)
+    low, left = max(0, -dy), max(0, -dx)
+    mine = Transformed(reference.image[low : low + height, left : left + width])
+    theirs = Transformed(frame.image[low + dy : low + dy + height, left + dx : left + dx + width])
+    product = theirs.spectrum * mine.spectrum.conj()
+    if max(abs(dx), abs(dy)) < _SPIKE_REACH:
+        product = _without_spike(product, mine.shape, (-dx, -dy))
+    rings = _rings(mine.shape)
+    rough = _finely(product * rings.smoothing[rings.index], mine.shape, (0.0, 0.0))
+    found = rough and _weighted(mine, theirs, product, rough)
+    return Correlated(found.dx + dx, found.dy + dy, found.uncertainty) if found else None
 
 
 def _weighted(
@@ -116,7 +136,7 @@ class _Rings:
         return np.asarray(up.astype(np.complex64)[:, None] * along.astype(np.complex64)[None, :])
 
 
-@functools.lru_cache(maxsize=2)
+@functools.lru_cache(maxsize=4)
 def _rings(shape: tuple[int, int]) -> _Rings:
     return _Rings(shape)
 
@@ -130,16 +150,17 @@ def _faded(length: int) -> Image:
     return window
 
 
-def _without_spike(product: Spectrum, shape: tuple[int, int]) -> Spectrum:
-    """Without what is alike at shift 0 and at no other.
+def _without_spike(product: Spectrum, shape: tuple[int, int], place: tuple[int, int]) -> Spectrum:
+    """Without what is alike at a single shift (x, y) and not beside it.
 
     What is fixed to the pixels, as their sensitivity is, does that: its value there becomes what its neighbours have.
     """
-    steps = np.arange(-1.0, 2.0)
-    near = _interpolated(product, shape, steps, steps)
+    x, y = place
+    near = _interpolated(product, shape, y + np.arange(-1.0, 2.0), x + np.arange(-1.0, 2.0))
     sides = near[0, 1] + near[2, 1] + near[1, 0] + near[1, 2]
     corners = near[0, 0] + near[0, 2] + near[2, 0] + near[2, 2]
-    return product - np.float32(near[1, 1] - (sides / 2 - corners / 4))
+    spike = np.float32(near[1, 1] - (sides / 2 - corners / 4))
+    return product - spike * _rings(shape).ramp(-x, -y)
 
 
 def _highest(likeness: NDArray[Any], max_offset: float | None) -> tuple[int, int]:
