@@ -305,6 +305,16 @@ async def test_an_operation_that_is_aborted_there(tower: StandIn) -> None:
         await until(lambda: tower.calls("telescope.stop"))
 
 
+async def test_an_operation_that_is_forgotten_there_is_forgotten_here(tower: StandIn) -> None:
+    async with site_of(tower, "telescope") as observatory:
+        telescope = observatory.find(Telescope)
+        await tower.sim(kind="lie", method="telescope.unpark", value={"task": 999})
+        with pytest.raises(NotFound, match="no such task"):
+            await telescope.unpark()
+        await tower.sim(clear=True)
+        await telescope.move_radec(*high())
+
+
 async def test_a_mount_that_lies_about_its_arrival(tower: StandIn) -> None:
     async with site_of(tower, "telescope") as observatory:
         report = {"state": "TRACK", "position": {"ra_hours": 3.0, "dec": 10.0}}

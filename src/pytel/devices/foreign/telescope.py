@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from pytel.base import clock
-from pytel.base.errors import DeviceError
+from pytel.base.errors import ConnectionLost, DeviceError, DeviceTimeout, PytelError
 from pytel.base.units import Altitude, Arcsec, Azimuth, Declination, RightAscension
 from pytel.devices.foreign.client import ForeignSystem
 from pytel.devices.foreign.device import Begun, ForeignCall, ForeignDevice, Question, faults_of_config, open_device
@@ -154,15 +154,24 @@ class ForeignTelescope(BaseTelescope):
         operation = self._under_way
         if operation is None or self.config.operation is None:
             return False
-        report: _OperationReport = await self.device.ask("operation", operation=operation)
+        try:
+            report: _OperationReport = await self.device.ask("operation", operation=operation)
+        except (ConnectionLost, DeviceTimeout):
+            raise
+        except PytelError:
+            self._forget(operation)  # a system that was started again knows nothing of it
+            raise
         if report.status is OperationStatus.RUNNING:
             return True
-        if self._under_way == operation:
-            self._under_way = None
+        self._forget(operation)
         if report.status is OperationStatus.FAILED:
             said = f": {' '.join(report.message.split())[:200]}" if report.message else ""
             raise DeviceError(f"{self.address}: the foreign system failed to move{said}", device=self._name)
         return False
+
+    def _forget(self, operation: str | int) -> None:
+        if self._under_way == operation:
+            self._under_way = None
 
     async def _begin(self, name: str, **given: Any) -> None:
         begun: Begun = await self.device.ask(name, **given)
