@@ -24,10 +24,12 @@ class Options:
     """Where to draw, if at all."""
     quick: bool = False
     """A tenth of the cases: to look at, not to quote."""
+    share: float = 1.0
+    """How much of the cases to take; that is told with the figures."""
 
     def cases(self, number: int) -> int:
         """How many cases to take out of `number`."""
-        return max(3, number // 10) if self.quick else number
+        return min(number, max(3, round(number * self.share * (0.1 if self.quick else 1.0))))
 
 
 class Row(NamedTuple):
@@ -91,10 +93,11 @@ def run(arguments: list[str]) -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(names())} (default: all)")
     parser.add_argument("--plots", type=Path, metavar="DIR", help="draw plots into this folder (needs matplotlib)")
     parser.add_argument("--quick", action="store_true", help="a tenth of the cases: to look at, not to quote")
+    parser.add_argument("--share", type=float, default=1.0, help="how much of the cases to take (default: all, 1)")
     given = parser.parse_args(arguments)
     unknown = sorted(set(given.names) - set(names()))
     if unknown:
         parser.error(f"there is no figure {unknown[0]!r}; there are {', '.join(names())}")
     for name in given.names or names():
         module = importlib.import_module(f"benchmarks.accuracy.{name}")
-        module.main(Options(plots=given.plots, quick=given.quick))
+        module.main(Options(plots=given.plots, quick=given.quick, share=given.share))

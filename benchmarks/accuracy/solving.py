@@ -78,7 +78,8 @@ def main(options: Options) -> None:
 def _simulator(size: int) -> Simulator:
     focal_length = 206.264806 * 9 / (size * 60 / 2048)
     return Simulator(
-        WorldConfig(telescope=TelescopeConfig(focal_length=focal_length), star_limit=17.5 if size < 40 else 16.0)
+        WorldConfig(telescope=TelescopeConfig(focal_length=focal_length), star_limit=17.5 if size < 40 else 16.0),
+        exact=False,
     )
 
 
