@@ -6,6 +6,7 @@ from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 
 from pytel.automation.limits import BrightnessRule, DiskRule, Judge, SunRule, TemperatureRule, WeatherRules
@@ -352,6 +353,24 @@ def test_what_is_required_must_be_there_and_is_known_after_a_restart(bench: Run)
         await bench.start("west", Mute)
         await clock.sleep(5)
         assert "weather station west has not spoken yet" in reasons(witness)
+
+    bench(scenario)
+
+
+def test_a_word_from_before_a_restart_does_not_count_as_fresh(bench: Run) -> None:
+    async def scenario(bench: Any) -> None:
+        station, witness = await begin(bench, clear_after=0)
+        await clock.sleep(10)
+        station.silent = True
+        last = clock.time()
+        ahead = await station.read_weather()
+        station.publish(msgspec.structs.replace(ahead, measured=clock.now() + timedelta(seconds=15)))
+        await clock.sleep(14)
+        await bench.crash("safety")
+        await bench.start("safety", WeatherSafetyMonitor, WeatherSafetyMonitor.Config(clear_after=0))
+        await clock.sleep(1)
+        await until(unsafe(witness), 30.0)
+        assert clock.time() - last < 18.2
 
     bench(scenario)
 

@@ -17,6 +17,7 @@ from pytel.base.threads import in_thread
 from pytel.base.units import Degrees, Duration, Seconds
 from pytel.interfaces.weather import WeatherState, WeatherStation
 from pytel.module.handlers import background, on
+from pytel.module.hearing import current_publication
 from pytel.services.required import Required
 from pytel.services.timing import patient
 
@@ -83,7 +84,7 @@ class WeatherSafetyMonitor(BaseSafetyMonitor):
     async def new_weather(self, weather: WeatherState) -> None:
         """Judge at once, in the turn of the reading."""
         station = str(self.sender())
-        self._heard[station] = _Heard(weather, clock.elapsed())
+        self._heard[station] = _Heard(weather, clock.elapsed() - _age_of_news())
         self._gave |= {
             (station, sensor) for sensor in self._judge_of_weather.sensors if sensor_value(weather, sensor) is not None
         }
@@ -205,6 +206,12 @@ class WeatherSafetyMonitor(BaseSafetyMonitor):
             spoken = now - (age_of_clock - heard.weather.measured.timestamp())
             turns.append(min(spoken, heard.when) + self._max_age)
         return min((turn for turn in turns if turn > now), default=float("inf"))
+
+
+def _age_of_news() -> Seconds:
+    """How long ago the present publication was made: after a restart the last word of a station is heard once more."""
+    publication = current_publication.get()
+    return 0.0 if publication is None else max(0.0, clock.time() - publication.time)
 
 
 def _sun_altitude_at(when: float, location: Location) -> Degrees:
