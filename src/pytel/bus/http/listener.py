@@ -148,6 +148,7 @@ class Listener:
         """Listen. Raises `Conflict` when the port is taken, `ConfigError` when it cannot be had."""
         # What strangers send wrongly is no news: it would fill the log.
         logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
+        logging.getLogger("uvicorn.error").addFilter(_is_news)
         context = await in_thread(_server_context, self._tls) if self._tls else None
         self._config.load()
         loop = asyncio.get_running_loop()
@@ -219,6 +220,11 @@ class Listener:
         if self._ticking is not None:
             self._ticking.cancel()
             self._ticking = None
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """uvicorn takes text on a WebSocket that is no UTF-8 for an error of ours."""
+    return not record.msg.startswith("Invalid UTF-8 sequence")
 
 
 def _server_context(tls: Tls) -> ssl.SSLContext:
