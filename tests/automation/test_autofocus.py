@@ -86,7 +86,8 @@ class Eye(Module, Camera):
 
     async def get(self, ref: ImageRef) -> Image:
         number = int(ref.id.removeprefix("frame-"))
-        light, seeing = 0.2 if number in self.dimmed else 1.0, 2.4 if number in self.blurred else 1.2
+        light = 0.2 if number in self.dimmed else 1.0
+        seeing = 1.2 * 1.4 ** (number - 5) if number in self.blurred else 1.2
         return Image(self.render(self.frames[ref.id], light, seeing), {})
 
     def render(self, position: float, light: float = 1.0, seeing: float = 1.2) -> np.ndarray[Any, Any]:
