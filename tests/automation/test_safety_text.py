@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import sys
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
@@ -21,9 +22,12 @@ from pytel.base.location import Location
 from pytel.bus.address import Address
 from pytel.bus.local import LocalHub
 from pytel.interfaces.safety import SafetyMonitorState
+from pytel.module.faults import Lines
 from pytel.module.handlers import on
 from pytel.module.runtime import ModuleRuntime
 from pytel.module.site import SiteInfo
+from pytel.module.struct_check import parse_struct
+from pytel.module.yaml_lines import read_yaml
 from pytel.services import Module
 
 Run = Callable[[Callable[[Any], Any]], Any]
@@ -114,9 +118,21 @@ def test_what_a_person_declares_holds_here_too(bench: Run, tmp_path: Path) -> No
 
 
 EIGHT = datetime(2026, 3, 1, 20, 0, tzinfo=UTC).timestamp()
-BOLTWOOD = {"safe": r"\s0\s+[01]\s*$", "time": r"^.{22}", "time_format": "%Y-%m-%d %H:%M:%S.%f"}
-NUT = {"safe": r"^ups\.status:.*\bOL\b", "unsafe": r"^ups\.status:.*\b(OB|LB|FSD)\b", "max_age": None}
-ROOF = {"safe": r"Roof Status: OPEN", "time": r"^\S+ \S+[AP]M", "time_format": "%Y-%m-%d %I:%M:%S%p"}
+PAGE = Path(__file__).parents[2] / "docs" / "safety.md"
+
+
+def documented(name: str) -> TextSafetyMonitor.Config:
+    """The monitor of a name as the page on safety shows it, but in UTC."""
+    (block,) = (text for text in re.findall(r"```yaml\n(.*?)```", PAGE.read_text(), re.S) if f"  {name}:" in text)
+    section = read_yaml(block, "safety.md")[0]["modules"][name]
+    del section["type"]
+    config, faults = parse_struct(section | {"time_zone": "UTC"}, TextSafetyMonitor.Config, Lines("safety.md"))
+    assert config is not None, faults
+    return config
+
+
+BOLTWOOD, NUT, ROOF = documented("clouds"), documented("power"), documented("hoster")
+OPEN = TextSafetyMonitor.Config(safe="open")
 
 
 @pytest.mark.parametrize(
@@ -124,7 +140,8 @@ ROOF = {"safe": r"Roof Status: OPEN", "time": r"^\S+ \S+[AP]M", "time_format": "
     [
         (ROOF, ROOF_FILE.format("OPEN"), 30, None),
         (ROOF, ROOF_FILE.format("CLOSED"), 30, "Roof Status: CLOSED"),
-        (ROOF, ROOF_FILE.format("OPENING SOON"), 400, "400 s old"),
+        (ROOF, ROOF_FILE.format("OPEN"), 400, "400 s old"),
+        (ROOF, ROOF_FILE.format("OPENING"), 30, "does not mean safe"),
         (ROOF, ROOF_FILE.format("OPEN"), -90, "in the future"),
         (ROOF, "Roof Status: OPEN", 0, "does not say how old"),
         (BOLTWOOD, ONE_LINE.format(0), 10, None),
@@ -135,15 +152,15 @@ ROOF = {"safe": r"Roof Status: OPEN", "time": r"^\S+ \S+[AP]M", "time_format": "
         (NUT, UPS.format("OB DISCHRG"), 0, "OB"),
         (NUT, UPS.format("OL LB"), 0, "LB"),
         (NUT, "Error: Data stale\n", 0, "Data stale"),
-        ({"safe": "open"}, "", 0, "says ''"),
+        (OPEN, "", 0, "says ''"),
     ],
 )
 def test_the_formats_of_the_field(
-    monkeypatch: pytest.MonkeyPatch, config: Any, text: str, after: float, complaint: str | None
+    monkeypatch: pytest.MonkeyPatch, config: TextSafetyMonitor.Config, text: str, after: float, complaint: str | None
 ) -> None:
     monkeypatch.setattr(clock, "real_time", lambda: EIGHT + after)
 
-    said, _ = TextJudge(TextSafetyMonitor.Config(**config)).weigh(Text(text, None))
+    said, _ = TextJudge(config).weigh(Text(text, None))
     assert (said is None) is (complaint is None)
     assert complaint is None or complaint in str(said)
 
