@@ -258,6 +258,31 @@ def test_pictures_are_small_and_shown() -> None:
     assert all(f"docs/images/{picture.name}" in readme for picture in pictures)
 
 
+def test_the_imaging_page(folder: Path) -> None:
+    from benchmarks.accuracy.frames import Simulator
+
+    from pytel.base.location import Location
+    from pytel.devices.simulated.world.config import TelescopeConfig, WorldConfig
+    from pytel.module.site import SiteInfo
+
+    simulator = Simulator(WorldConfig(telescope=TelescopeConfig(focal_length=3150.0)))
+    sky = simulator.field(83.9, -5.3)
+    place = Location(latitude=49.0, longitude=8.0)
+    site = SiteInfo(name="a", location=place, state_dir=folder, simulation={}, path=folder / "site.yaml")
+    known: dict[str, Any] = {
+        "first_pixels": simulator.frame(1, sky),
+        "pixels": simulator.frame(2, sky, dx=3.0),
+        "self": SimpleNamespace(site=site),
+    }
+    offset, place_on_sky = (block.text for block in ALL if block.page == "imaging.md" and block.language == "python")
+    exec(compile(offset, "imaging.md", "exec"), known)
+    assert known["found"].dx == pytest.approx(3.0, abs=0.01)
+    exec(compile(place_on_sky, "imaging.md", "exec"), known)
+    assert known["found"].sky_to_pixel(83.9, -5.3) == pytest.approx((1026.5, 1023.5), abs=0.2)
+    (folder / "gaia.csv").write_text("ra,dec,phot_g_mean_mag\n83.9,-5.3,12.5\n", encoding="utf-8")
+    assert "1 stars" in run(block_with("imaging.md", "catalogue pack").commands[0], folder)
+
+
 @pytest.mark.slow
 def test_testing_page(folder: Path) -> None:
     """The tests that the page shows pass; the last but one has twenty nights, of which this takes one."""
