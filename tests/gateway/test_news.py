@@ -226,3 +226,41 @@ async def test_the_gateway_stops_while_clients_read_along(house: House) -> None:
     assert message.type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED)
     stream.close()
     await client.close()
+
+
+async def test_what_is_published_waits_for_a_call_and_not_for_a_long_one_or_for_many(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = house.gateway.news
+    readers = [told.read(frozenset({"Lamp"}), None) for _ in range(10)]
+
+    def have() -> int:
+        return sum(bool(reader._waiting) for reader in readers)
+
+    def publish(level: int) -> None:
+        for reader in readers:
+            reader._waiting.clear()
+        house.lamp.publish(LampState(level=level))
+
+    monkeypatch.setattr(news, "CALLS_FIRST", 60.0)
+    monkeypatch.setattr(news, "LATEST", 60.0)
+    with told.calls_first():
+        publish(1)
+        await until(lambda: have() == news.AT_ONCE)
+        for _ in range(100):
+            await asyncio.sleep(0)
+        assert have() == news.AT_ONCE
+    await until(lambda: have() == len(readers))
+
+    monkeypatch.setattr(news, "CALLS_FIRST", 0.01)
+    with told.calls_first():
+        publish(2)
+        await until(lambda: have() == len(readers))
+
+    monkeypatch.setattr(news, "CALLS_FIRST", 60.0)
+    monkeypatch.setattr(news, "LATEST", 0.01)
+    with told.calls_first():
+        publish(3)
+        await until(lambda: have() == len(readers))
+    for reader in readers:
+        told.leave(reader)

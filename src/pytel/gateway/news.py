@@ -8,8 +8,9 @@ so and gets the last states.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 
 from pytel.base import clock
@@ -28,6 +29,10 @@ MOST_WAITING = 500
 
 AT_ONCE = 2
 """Clients that are handed something before others get a turn of the event loop."""
+CALLS_FIRST = 0.003
+"""Real seconds for which what is published waits for the answer to a call."""
+LATEST = 0.02
+"""Real seconds that it waits at most, however many calls there are."""
 
 
 class Item:
@@ -133,6 +138,9 @@ class News:
         self._readers: set[Reader] = set()
         self._fresh: list[Item] = []
         self._is_fresh = asyncio.Event()
+        self._calls = 0
+        self._no_calls = asyncio.Event()
+        self._no_calls.set()
         self._listening: list[Subscription] = []
 
     def open(self) -> None:
@@ -206,11 +214,42 @@ class News:
             await self._is_fresh.wait()
             self._is_fresh.clear()
             items, self._fresh = self._fresh, []
+            loop = asyncio.get_running_loop()
+            latest = loop.time() + LATEST
             for index, reader in enumerate(list(self._readers)):
                 for item in items:
                     reader.put(item)
                 if index % AT_ONCE == AT_ONCE - 1:
                     await asyncio.sleep(0)
+                    if not self._no_calls.is_set() and loop.time() < latest:
+                        await self._wait_for_calls(latest)
+
+    async def _wait_for_calls(self, latest: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(latest):
+                await self._no_calls.wait()
+
+    @contextlib.contextmanager
+    def calls_first(self) -> Iterator[None]:
+        """Let what is published wait while a call is answered, if that does not take long."""
+        self._calls += 1
+        self._no_calls.clear()
+        is_over = False
+
+        def over() -> None:
+            nonlocal is_over
+            if not is_over:
+                is_over = True
+                self._calls -= 1
+                if not self._calls:
+                    self._no_calls.set()
+
+        soon = asyncio.get_running_loop().call_later(CALLS_FIRST, over)
+        try:
+            yield
+        finally:
+            soon.cancel()
+            over()
 
     def _keep(self, item: Item) -> None:
         self._events.append(item)
