@@ -181,26 +181,25 @@ def test_an_autofocus_run_by_curl_while_the_camera_is_killed(observatory: Observ
     site.done("telescope", "move_radec", ra=225.0, dec=-30.0)  # near the zenith, and tracking
     before = site.done("camera", "expose", exposure_time=5)
 
-    # The camera dies in the middle of a run, which ends with a typed error.
-    first = site.result("autofocus", "focus")["job"]
-    cut = site.rpc("autofocus", "job.wait", "--max-time", "0.2", job=first, timeout=60)
+    # The camera dies in the middle of the run; the supervisor starts it again, and the run takes the lost frame again.
+    run = site.result("autofocus", "focus")["job"]
+    cut = site.rpc("autofocus", "job.wait", "--max-time", "0.2", job=run, timeout=60)
     assert cut is None
-    site.until(lambda: site.result("autofocus", "job.status", job=first).get("progress"), "a frame of the series")
+    site.until(lambda: site.result("autofocus", "job.status", job=run).get("progress"), "a frame of the series")
     pid = kill_camera(site)
-    failed = site.finished("autofocus", first)
-    assert failed["status"] == "failed", failed
-    assert failed["error"]["data"]["name"] == "FocusFailed", failed
+    report = site.finished("autofocus", run)
+    assert report["status"] == "done", json.dumps(report)
+    found = report["result"]
+    assert len(found["points"]) >= 7
+    temperature = found["temperature"]
+    assert abs(found["position"] - (TRUE_FOCUS + PER_DEGREE * (temperature - 10.0))) < 0.02, found
+    curve = [point["hfd"] for point in found["points"] if point["hfd"] is not None]
+    assert min(curve) not in (curve[0], curve[-1])
 
-    # The supervisor starts it again; the other modules were not touched.
+    # The other modules were not touched.
     site.until(lambda: came_back(site, pid), "the camera is back")
     assert {entry["pid"] for entry in site.entries().values()} - pids == {site.entries()["camera"]["pid"]}
     assert site.entries()["camera"]["restarts"] == 1
-    found = site.done("autofocus", "focus")
-    assert len(found["points"]) >= 7
-    temperature = found["temperature"]
-    assert abs(found["position"] - (TRUE_FOCUS + PER_DEGREE * (temperature - 10.0))) < 0.05, found
-    curve = [point["hfd"] for point in found["points"] if point["hfd"] is not None]
-    assert min(curve) not in (curve[0], curve[-1])
 
     # What was taken before the crash is still in the image database.
     kept = {image["id"] for image in site.result("imagedb", "list_images")}
