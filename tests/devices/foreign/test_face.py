@@ -307,3 +307,12 @@ def test_faults_of_a_face_have_their_lines(tmp_path: Path, change: dict[str, Any
     lines = json.dumps(site, indent=1).splitlines()
     first = next(index for index, line in enumerate(lines, 1) if "telescope.slew" in line)
     assert all(fault.line >= first for fault in faults)
+
+
+def test_over_xmpp_a_face_that_would_not_be_believed_is_refused(tmp_path: Path) -> None:
+    site = the_site() | {"bus": "xmpp"}
+    _, faults = parse_site(site, directory=tmp_path)
+    assert ["must be called 'gateway', not 'face'" in fault.message for fault in faults] == [True]
+    site["modules"]["gateway"] = site["modules"].pop("face")
+    _, faults = parse_site(site, directory=tmp_path)
+    assert not faults
