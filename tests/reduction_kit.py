@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,7 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pytel.archive.archive import DirectoryArchive
-from pytel.archive.reduction.jobs import Source
+from pytel.archive.reduction.frame import reduce_frame
+from pytel.archive.reduction.jobs import FrameJob, Product, Source
 from pytel.archive.reduction.module import NightReduction
 from pytel.archive.store import DirectoryImageStore
 from pytel.base import clock, ids
@@ -199,3 +201,9 @@ def new_id() -> str:
 def difference(a: np.ndarray[Any, Any], b: np.ndarray[Any, Any]) -> float:
     """The largest difference of two arrays."""
     return float(np.abs(a.astype(np.float64) - b).max())
+
+
+def slowly(job: FrameJob) -> Product:
+    """A frame that takes a while, so that a kill strikes in the middle of one."""
+    time.sleep(1.0)
+    return reduce_frame(job)

@@ -8,7 +8,6 @@ import os
 import signal
 import socket
 import sys
-import time
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +18,7 @@ import psutil
 import pytest
 from astropy.io import fits
 
+import reduction_kit
 from image_store_kit import serving
 from pytel.archive.reduction.combining import make_master
 from pytel.archive.reduction.frame import reduce_frame
@@ -27,7 +27,7 @@ from pytel.archive.reduction.workers import DaskWorkers, InlineWorkers, ProcessW
 from pytel.base.errors import ChecksumError, ConnectionLost, NotFound
 from pytel.base.threads import in_thread
 from pytel.interfaces.images import FrameType
-from reduction_kit import SimulatedFrames, Truth
+from reduction_kit import SimulatedFrames, Truth, slowly
 
 CREATED = datetime(2026, 11, 22, 20, tzinfo=UTC)
 LATER = datetime(2026, 11, 23, 8, tzinfo=UTC)
@@ -178,7 +178,7 @@ async def test_inline_is_for_the_virtual_clock(night: Night) -> None:
 
 @contextlib.asynccontextmanager
 async def process(*command: str, directory: Path) -> AsyncIterator[asyncio.subprocess.Process]:
-    environment = os.environ | {"DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "60s"}
+    environment = os.environ | {"PYTHONPATH": str(Path(reduction_kit.__file__).parent)}
     running = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "dask", *command, cwd=directory, env=environment,
         stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
@@ -195,12 +195,6 @@ def free_port() -> Iterator[int]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         yield int(probe.getsockname()[1])
-
-
-def slowly(job: FrameJob) -> Product:
-    """A frame that takes a while, so that a kill strikes in the middle of one."""
-    time.sleep(1.0)
-    return reduce_frame(job)
 
 
 @pytest.mark.slow

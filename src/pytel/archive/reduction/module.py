@@ -19,7 +19,7 @@ from pytel.archive.reduction.workers import DaskWorkers, InlineWorkers, ProcessW
 from pytel.base import clock
 from pytel.base.errors import ConnectionLost, InvalidParams, ModuleNotFound, NotReady, PytelError, StorageFull, Timeout
 from pytel.base.threads import in_thread
-from pytel.base.units import Celsius, Duration, Fraction
+from pytel.base.units import Duration, Fraction
 from pytel.interfaces.imagearchive import ArchivedImage, ImageArchive, ImageArchived
 from pytel.interfaces.images import FrameType, ReductionLevel
 from pytel.interfaces.reduction import (
@@ -66,7 +66,7 @@ class NightReduction(Module, Reduction):
         """Frames that make a master."""
         max_age: Duration = 30 * 86400.0
         """How far in time a master may be from a frame."""
-        temperature_tolerance: Annotated[Celsius, Meta(ge=0)] = 2.0
+        temperature_tolerance: Annotated[float, Meta(ge=0, extra_json_schema={"unit": "degC"})] = 2.0
         look_again: Duration = 300.0
         """How often it looks for what it missed, and whether the night is over."""
         workers: Annotated[int, Meta(ge=1, le=64)] = 1

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import multiprocessing
 import os
+import socket
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
+from urllib.parse import urlsplit
 
 from pytel.archive.reduction.jobs import Product
 from pytel.base import clock
@@ -16,9 +19,6 @@ from pytel.base.errors import ConnectionLost, PytelError, Timeout
 from pytel.base.threads import in_thread
 from pytel.base.units import Seconds
 from pytel.services.timing import patient
-
-if TYPE_CHECKING:
-    import distributed
 
 J = TypeVar("J")
 _TRIES = 3
@@ -124,50 +124,61 @@ class DaskWorkers:
         self.connect_within: Seconds = _CONNECT
         """Real seconds."""
         self._scheduler = scheduler
-        self._client: distributed.Client | None = None
+        self._client: Any = None
         self._opening = asyncio.Lock()
 
     async def run(self, function: Callable[[J], Product], job: J) -> Product:
         """Run a job on any worker."""
-        from distributed import CancelledError, KilledWorker
-
         client = await self._opened()
-        future = client.submit(function, job, pure=False, retries=0)
+        future = await in_thread(functools.partial(client.submit, function, job, pure=False))
         try:
             async with clock.deadline(patient(_PATIENCE, _PATIENCE)):
-                product: Product = await future
-                return product
-        except KilledWorker as error:
-            raise WorkerLost("the workers died over one frame again and again: have they memory enough?") from error
+                coroutine = _result(client, future, self._scheduler)
+                return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine, client.loop.asyncio_loop))
         except TimeoutError as error:
             raise Timeout(
                 f"no Dask worker reduced a frame within {_PATIENCE:.0f} s: are there any at {self._scheduler}?"
             ) from error
-        except CancelledError as error:
-            await self.close()
-            raise ConnectionLost(f"the Dask scheduler at {self._scheduler} is gone") from error
         finally:
-            future.release()
+            await in_thread(future.release)
 
     async def _opened(self) -> Any:
-        from distributed import Client
-
+        """The connection; it has a thread and an event loop of its own, as Dask's own ways block for moments."""
         async with self._opening:
-            if self._client is None:
-                try:
-                    connect: Any = Client
-                    self._client = await connect(
-                        self._scheduler, asynchronous=True, timeout=self.connect_within, set_as_default=False
-                    )
-                except (OSError, TimeoutError) as error:
-                    raise ConnectionLost(
-                        f"no Dask scheduler answers at {self._scheduler}: start one with `dask scheduler`"
-                    ) from error
+            if self._client is None or self._client.status not in ("running", "connecting"):
+                self._client = await in_thread(_connected, self._scheduler, self.connect_within)
         return self._client
 
     async def close(self) -> None:
         """Leave the scheduler."""
-        client: Any = self._client
-        self._client = None
+        client, self._client = self._client, None
         if client is not None:
-            await client.close()
+            await in_thread(client.close)
+
+
+def _connected(scheduler: str, within: Seconds) -> Any:
+    from distributed import Client
+
+    connect: Any = Client
+    where = urlsplit(scheduler)
+    try:
+        # Its client leaves a thread behind when nobody answers.
+        socket.create_connection((where.hostname or "", where.port or 8786), timeout=within).close()
+        return connect(scheduler, timeout=within, set_as_default=False)
+    except (OSError, TimeoutError) as error:
+        raise ConnectionLost(f"no Dask scheduler answers at {scheduler}: start one with `dask scheduler`") from error
+
+
+async def _result(client: Any, future: Any, scheduler: str) -> Product:
+    """Wait for a job; runs in the client's own event loop."""
+    from distributed import KilledWorker
+    from distributed.client import FutureCancelledError
+
+    try:
+        (product,) = await client.gather([future], asynchronous=True)
+    except KilledWorker as error:
+        raise WorkerLost("the workers died over one frame again and again: have they memory enough?") from error
+    except FutureCancelledError as error:
+        raise ConnectionLost(f"the Dask scheduler at {scheduler} is gone") from error
+    found: Product = product
+    return found
