@@ -75,9 +75,7 @@ async def test_the_header_tells_how_it_was_guided() -> None:
         await point(observatory)
         frames = await expose(observatory, 6)
         directory = await observatory.find(ImageStore).shared_directory()
-        headers = [
-            await in_thread(read_header, Path(directory.path) / "images" / f"{frame.id}.fits") for frame in frames
-        ]
+        headers = [await in_thread(read_header, Path(directory.path) / f"{frame.id}.fits") for frame in frames]
     first, last = headers[0], headers[-1]
     assert first["GUIDSTAT"] == "waiting"
     assert "GUIDREF" not in first

@@ -8,10 +8,12 @@ slew begins anew with the next frame.
 from __future__ import annotations
 
 import asyncio
+import math
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
 from pytel.automation.guiding_correction import correct_by_port, correct_by_telescope
+from pytel.automation.guiding_predictors import Experience
 from pytel.automation.guiding_report import guiding_cards, statistics_of
 from pytel.automation.guiding_session import GuidingSession, Outcome, coasts
 from pytel.automation.guiding_sky import Orientation, Shift, oriented
@@ -86,6 +88,8 @@ class BaseGuider(Module, AutoGuider, FitsHeaderProvider):
         """Begin without a reference."""
         self._telescope = TelescopeLog()
         self._session: GuidingSession | None = None
+        self._experience: dict[int, Experience] = {}
+        self._frequency: float | None = None
         self._active = self.config.active
         self._turn = asyncio.Lock()
         self._told: AutoGuiderState | None = None
@@ -161,6 +165,9 @@ class BaseGuider(Module, AutoGuider, FitsHeaderProvider):
 
     def _session_at(self, held: Pointing, frame: Frame) -> GuidingSession:
         if self._session is None or self._session.slew != held.slew:
+            kind = round(math.log2(max(0.1, frame.end - frame.start)))
+            if self._session is not None:
+                self._remember(self._session)
             self._session = GuidingSession(
                 held.slew,
                 (frame.start + frame.end) / 2,
@@ -168,8 +175,15 @@ class BaseGuider(Module, AutoGuider, FitsHeaderProvider):
                 max_offset=self.config.max_offset,
                 fallback=self._configured(),
                 solve=self.config.solve,
+                kind=kind,
+                experience=self._experience.get(kind, Experience())._replace(frequency=self._frequency),
             )
         return self._session
+
+    def _remember(self, session: GuidingSession) -> None:
+        """Keep what the next targets may profit from; the worm is that of the mount, whatever the exposures."""
+        self._experience[session.kind] = experience = session.law.experience
+        self._frequency = experience.frequency
 
     def _configured(self) -> Orientation | None:
         config = self.config

@@ -11,7 +11,7 @@ from collections import deque
 from enum import Enum
 from statistics import median
 
-from pytel.automation.guiding_predictors import Ensemble
+from pytel.automation.guiding_predictors import Ensemble, Experience
 from pytel.automation.guiding_sky import NOWHERE, Shift
 from pytel.base.units import Arcsec
 
@@ -70,9 +70,9 @@ class CorrectionLog:
 class GuideLaw:
     """Decides how far the telescope is to be moved. Times are Unix seconds of site time."""
 
-    def __init__(self, gain: float, start: float) -> None:
+    def __init__(self, gain: float, start: float, experience: Experience | None = None) -> None:
         self.corrections = CorrectionLog()
-        self._error = Ensemble(gain, start)
+        self._error = Ensemble(gain, start, experience)
         self._surprises: deque[float] = deque(maxlen=_RECENT)
         self._suspect: Shift | None = None
 
@@ -80,6 +80,11 @@ class GuideLaw:
     def rate(self) -> Shift:
         """The telescope's drift, arcsec per second."""
         return self._error.rate
+
+    @property
+    def experience(self) -> Experience:
+        """What the next target may profit from."""
+        return self._error.experience
 
     def measured(
         self, start: float, end: float, offset: Shift, uncertainty: Arcsec = 0.0, *, found_again: bool = False

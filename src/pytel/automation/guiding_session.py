@@ -7,6 +7,7 @@ from enum import Enum
 
 from pytel.automation.guiding_field import Frame, GuideField, Measured, make_field
 from pytel.automation.guiding_law import GuideLaw, Verdict
+from pytel.automation.guiding_predictors import Experience
 from pytel.automation.guiding_sky import NOWHERE, Orientation, Shift
 from pytel.base.units import Arcsec, Seconds
 
@@ -50,7 +51,8 @@ class Statistics:
 class GuidingSession:
     """What is known about one target.
 
-    `slew` is the count of slews (see `Pointing`) that it belongs to, `start` the middle of its first frame.
+    `slew` is the count of slews (see `Pointing`) that it belongs to, `start` the middle of its first frame; `kind`
+    tells targets that may profit from each other's `experience`: those with exposures of a similar length.
     """
 
     def __init__(
@@ -62,12 +64,14 @@ class GuidingSession:
         max_offset: Arcsec,
         fallback: Orientation | None = None,
         solve: bool = True,
+        kind: int = 0,
+        experience: Experience | None = None,
     ) -> None:
-        self.slew = slew
+        self.slew, self.kind = slew, kind
         self.statistics = Statistics()
         self.last: tuple[float, Measured] | None = None
-        self.law = GuideLaw(gain, start)
-        self._gain = gain
+        self.law = GuideLaw(gain, start, experience)
+        self._gain, self._experience = gain, experience
         self.misses = 0
         self.reason = ""
         self._max_offset, self._fallback, self._solve = max_offset, fallback, solve
@@ -121,7 +125,7 @@ class GuidingSession:
         """Forget a reference that no frame has ever fitted: it was taken through a cloud."""
         self._fields.clear()
         self.misses, self.reason = 0, ""
-        self.law = GuideLaw(self._gain, (frame.start + frame.end) / 2)
+        self.law = GuideLaw(self._gain, (frame.start + frame.end) / 2, self._experience)
 
     def _take_reference(self, frame: Frame) -> None:
         error = self.law.expected_offset(frame.start, frame.end) if self._fields else NOWHERE
