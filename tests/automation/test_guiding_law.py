@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytel.automation.guiding_law import CorrectionLog, GuideLaw, Verdict
+from pytel.automation.guiding_predictors import Experience
 from pytel.automation.guiding_sky import NOWHERE, Orientation, Shift, header_orientation, oriented
 
 EXPOSURE, READOUT = 30.0, 3.0
@@ -20,10 +21,18 @@ Mount = Callable[[float], Shift]
 class Loop:
     """A mount that errs by itself, frames of it with some noise, and corrections one read-out after each frame."""
 
-    def __init__(self, mount: Mount, *, noise: float = 0.02, gain: float = 0.7, seed: int = 1) -> None:
+    def __init__(
+        self,
+        mount: Mount,
+        *,
+        noise: float = 0.02,
+        gain: float = 0.7,
+        seed: int = 1,
+        experience: Experience | None = None,
+    ) -> None:
         self.mount, self.noise = mount, noise
         self.chance = random.Random(seed)
-        self.law = GuideLaw(gain, EXPOSURE / 2)
+        self.law = GuideLaw(gain, EXPOSURE / 2, experience)
         self.start = EXPOSURE + READOUT
         self.zero = self.mean(0.0)
         self.errors: list[Shift] = []
@@ -77,6 +86,25 @@ def test_a_worm_is_foreseen_once_it_has_turned_twice() -> None:
     before = math.sqrt(sum(error.length**2 for error in loop.errors[3:12]) / 9)
     assert loop.rms(20) < 0.1
     assert loop.rms(20) < before / 3
+
+
+def test_a_worm_that_was_found_is_foreseen_sooner_on_the_next_target() -> None:
+    """Its period is that of the mount; where it stands is found anew."""
+    first = Loop(lambda when: Shift(1.5 * math.sin(2 * math.pi * when / 480), 0.0))
+    first.frames(60)
+    taught = first.law.experience
+    assert taught.frequency == pytest.approx(1 / 480, rel=0.01)
+    mount: Mount = lambda when: Shift(1.5 * math.sin(2 * math.pi * when / 480 + 2.0), 0.0)  # noqa: E731
+    novice, expert = Loop(mount), Loop(mount, experience=taught)
+    for loop in (novice, expert):
+        loop.frames(15)
+    assert expert.rms(4) < 0.5 * novice.rms(4)
+
+
+def test_a_mount_without_a_worm_teaches_none() -> None:
+    loop = Loop(lambda when: Shift(0.002 * when, 0.0))
+    loop.frames(60)
+    assert loop.law.experience.frequency is None
 
 
 def test_a_single_outlier_is_not_followed() -> None:
