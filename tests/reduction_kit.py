@@ -122,7 +122,8 @@ class Photographer(Module):
         start = clock.now()
 
         def write(path: Path) -> tuple[int, str]:
-            return tuple(self.frames.write(path, kind, seconds, start, truth))
+            written = self.frames.write(path, kind, seconds, start, truth)
+            return written.size, written.sha256
 
         ref = await self.images.put(write)
         self.publish(NewImage(image=ref, camera="camera", frame_type=kind, exposure_time=seconds, start=clock.now()))

@@ -237,8 +237,8 @@ async def _patiently(workers: DaskWorkers, job: FrameJob, victim: asyncio.subpro
     return product.content or b""
 
 
-async def test_no_scheduler_is_an_error_in_words() -> None:
+async def test_no_scheduler_is_an_error_in_words(night: Night) -> None:
     workers = DaskWorkers(f"tcp://127.0.0.1:{next(free_port())}", 1)
     workers.connect_within = 0.5
     with pytest.raises(ConnectionLost, match="dask scheduler"):
-        await workers.run(_dies, None)  # type: ignore[arg-type]
+        await workers.run(_dies, night.jobs()[0])

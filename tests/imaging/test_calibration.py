@@ -108,7 +108,8 @@ def test_masters_are_what_the_frames_have_in_common(tmp_path: Path) -> None:
     def noisy(level: np.ndarray) -> np.ndarray:
         return np.clip(np.round(level + source.normal(0, 3, shape)), 0, 65535)
 
-    (tmp_path / "b").mkdir(), (tmp_path / "d").mkdir(), (tmp_path / "f").mkdir()
+    for name in ("b", "d", "f"):
+        (tmp_path / name).mkdir()
     made_bias = master_bias(frames(tmp_path / "b", [noisy(bias) for _ in range(9)]))
     assert np.abs(made_bias - bias).max() < 6.0
     times = [100.0, 200.0, 100.0, 200.0, 100.0]

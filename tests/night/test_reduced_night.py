@@ -14,7 +14,7 @@ from astropy.io import fits
 from pytel.base import clock
 from pytel.base.threads import in_thread
 from pytel.bus.contract import Publication
-from pytel.devices.simulated.world.config import DEFAULT_FILTERS
+from pytel.devices.simulated.world.config import DEFAULT_FILTERS, FocuserConfig
 from pytel.interfaces import (
     Camera,
     CoverCalibrator,
@@ -22,8 +22,10 @@ from pytel.interfaces import (
     EnclosureState,
     EnclosureStatus,
     FilterWheel,
+    Focuser,
     ImageArchive,
     Telescope,
+    WeatherState,
 )
 from pytel.interfaces.images import FrameType, ReductionLevel
 from pytel.interfaces.reduction import Reduction
@@ -60,6 +62,7 @@ def _keep(publication: Publication) -> bool:
 async def test_coordinates_and_zero_points_of_a_clear_night_are_true(tmp_path: Path) -> None:
     async with Observatory(site(), pixels="full", keep=_keep, directory=tmp_path) as observatory:
         await _calibrate(observatory)
+        await _focus(observatory)
         raws = [await _observe(observatory, *field) for field in _FIELDS]
         await observatory.find(Enclosure).close()
         night = observatory.site.info.location.evening_of(clock.time())
@@ -83,6 +86,15 @@ async def test_coordinates_and_zero_points_of_a_clear_night_are_true(tmp_path: P
 def _truth_of(directory: Path) -> list[bytes]:
     (path,) = directory.rglob("truth.jsonl")
     return path.read_bytes().splitlines()
+
+
+async def _focus(observatory: Observatory) -> None:
+    """Bring the focuser to where the simulated tube is sharp at this temperature."""
+    temperature = observatory.state(WeatherState).temperature
+    assert temperature is not None
+    tube = FocuserConfig()
+    best = tube.best_focus + tube.temperature_coefficient * (temperature - 10.0)
+    await observatory.find(Focuser, deadline=600.0).set_focus(best)
 
 
 async def _calibrate(observatory: Observatory) -> None:
