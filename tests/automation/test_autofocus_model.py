@@ -80,8 +80,8 @@ def test_filters_and_offsets_are_taken_out_of_the_law() -> None:
 
 
 def test_the_history_is_kept_bounded_and_outlives_damage(tmp_path: Path) -> None:
+    assert FocusHistory(tmp_path).last is None
     history = FocusHistory(tmp_path)
-    assert history.last is None
     for number in range(650):
         history.add(result(20.0 + 0.001 * number))
     assert 500 <= len(FocusHistory(tmp_path).results) <= 600
