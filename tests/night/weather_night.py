@@ -119,6 +119,7 @@ class Patience:
         self._spoken: dict[str, float] = {}
         self._late: set[str] = set()  # whose last reading had a wrong time
         self._bad: set[str] = set()  # whose last reading was bad
+        self._up = False
         self._state: SafetyMonitorState | None = None
         self.violations: list[str] = []
         self._good_since = float("inf")
@@ -127,8 +128,9 @@ class Patience:
         rule = getattr(self._rules, "dew_point_spread" if sensor in ("dew_point", "temperature") else sensor)
         return self._default if rule.clear_after is None else float(rule.clear_after)
 
-    def monitor_started(self) -> None:
-        """It knows nothing of what was before."""
+    def monitor(self, present: bool) -> None:
+        """One that starts knows nothing of what was before, and one that is gone says nothing."""
+        self._up = present
         self.clear_at = max(self.clear_at, clock.time() + self._longest)
 
     def hear(self, heard: Heard) -> None:
@@ -155,7 +157,7 @@ class Patience:
             await clock.sleep(1.0)
             now = clock.time()
             fresh = len(self._spoken) == len(STATIONS) and all(now - then < 12.0 for then in self._spoken.values())
-            if now < self.clear_at or not fresh or self._late or self._bad:
+            if now < self.clear_at or not (fresh and self._up) or self._late or self._bad:
                 self._good_since = now
             elif now > self._good_since + SLACK and (self._state is None or not self._state.safe):
                 self._good_since = float("inf")
@@ -219,7 +221,7 @@ class WeatherNight:
         seat.watch(patience.hear)
         seat.runtime.bus.watch_peers(lambda peer, present: watcher.presence(str(peer.address), present))
         seat.runtime.bus.watch_peers(
-            lambda peer, present: patience.monitor_started() if str(peer.address) == "safety" else None
+            lambda peer, present: patience.monitor(present) if str(peer.address) == "safety" else None
         )
         for name in ("client", "safety", "roof", *STATIONS):
             await self.start(name)

@@ -200,12 +200,19 @@ class WeatherSafetyMonitor(BaseSafetyMonitor):
 
     def next_turn(self, now: Seconds) -> Seconds:
         """When a station will have been silent for too long."""
-        age_of_clock = clock.time()
-        turns = [self._daylight_until]
-        for heard in self._heard.values():
-            spoken = now - (age_of_clock - heard.weather.measured.timestamp())
-            turns.append(min(spoken, heard.when) + self._max_age)
+        turns = [self._daylight_until, *self._silences()]
         return min((turn for turn in turns if turn > now), default=float("inf"))
+
+    def known_until(self) -> Seconds:
+        """When the first station will have been silent for too long."""
+        return min(self._silences(), default=float("inf"))
+
+    def _silences(self) -> list[Seconds]:
+        now, site_time = clock.elapsed(), clock.time()
+        return [
+            min(now - (site_time - heard.weather.measured.timestamp()), heard.when) + self._max_age
+            for heard in self._heard.values()
+        ]
 
 
 def _age_of_news() -> Seconds:

@@ -59,6 +59,10 @@ class BaseSafetyMonitor(Module, SafetyMonitor, ABC):
         """When (elapsed) time alone may make something wrong: a silence that will have lasted too long."""
         return float("inf")
 
+    def known_until(self) -> Seconds:
+        """Until when (elapsed) what is known now is good for a verdict: a word must not outlive what it stands on."""
+        return float("inf")
+
     async def on_start(self) -> None:
         """Read what was declared, and begin unsafe."""
         self._turned = asyncio.Event()
@@ -144,13 +148,15 @@ class BaseSafetyMonitor(Module, SafetyMonitor, ABC):
         return min((turn for turn in turns if turn > now), default=float("inf"))
 
     def _publish(self) -> None:
-        verdict, now = self._verdict, clock.now()
+        verdict, now, elapsed = self._verdict, clock.now(), clock.elapsed()
+        known_for = self.known_until() - elapsed + patient(self.config.heartbeat + 1.0, REAL_PATIENCE)
+        lasting = max(0.0, min(patient(self.config.expiry, REAL_PATIENCE), known_for))
         self.publish(
             SafetyMonitorState(
                 safe=verdict.safe,
                 reasons=verdict.reasons,
-                expires=now + timedelta(seconds=patient(self.config.expiry, REAL_PATIENCE)),
-                since=now - timedelta(seconds=clock.elapsed() - verdict.since),
+                expires=now + timedelta(seconds=lasting),
+                since=now - timedelta(seconds=elapsed - verdict.since),
             )
         )
 

@@ -105,8 +105,14 @@ class TextSafetyMonitor(BaseSafetyMonitor):
 
     def next_turn(self, now: Seconds) -> Seconds:
         """When its last word has lasted too long."""
-        turns = [self._read + self._silence, *([] if self._expires is None else [self._expires + 0.01])]
-        return min((turn for turn in turns if turn > now), default=float("inf"))
+        return min((turn for turn in self._ends() if turn > now), default=float("inf"))
+
+    def known_until(self) -> Seconds:
+        """The same, also when it is over."""
+        return min(self._ends())
+
+    def _ends(self) -> list[Seconds]:
+        return [self._read + self._silence, *([] if self._expires is None else [self._expires + 0.01])]
 
 
 class TextJudge:

@@ -20,6 +20,8 @@ from pytel.testing.seat import Heard
 
 REACTION: Seconds = 2.0
 EXPIRY: Seconds = 20.0
+LOST: Seconds = 30.0
+"""Whatever is lost together, after so long it counts as unsafe."""
 CALL: Seconds = 5.0
 """For a person to be called after a failure was seen, at the longest."""
 RECOVERY: Seconds = 25.0
@@ -119,8 +121,9 @@ class RoofWatcher:
         if safety_up is not None:
             demands += [Demand(max(bad.time, safety_up), bad.reason) for bad in self._bad.values()]
         for station, spoken in self._reading.items():
-            if now > spoken + EXPIRY:
-                demands.append(Demand(spoken + EXPIRY - REACTION, f"weather station {station} is silent"))
+            within = EXPIRY if safety_up is not None else LOST - REACTION  # with the monitor gone its word counts
+            if now > spoken + within:
+                demands.append(Demand(spoken + within - REACTION, f"weather station {station} is silent"))
         if self._verdict is not None and now > self._verdict + EXPIRY:
             demands.append(Demand(self._verdict + EXPIRY - REACTION, "the safety monitor is silent"))
         if not demands or roof_up is None:
