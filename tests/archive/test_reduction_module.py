@@ -186,5 +186,5 @@ def test_killed_at_any_step_it_goes_on_and_gives_each_raw_one_result(
     while killed:
         killed, made = run(night(tmp_path / str(n), n), start=MORNING)
         assert made == ["bias-master", "dark-master", "flat-master", "object-reduced"], f"killed at step {n}"
-        n += 6
+        n += 9
     assert n > 40

@@ -221,10 +221,9 @@ class NightReduction(Module, Reduction):
         """Make the night's masters and reduce all its frames with what fits best."""
         for frame_type in CALIBRATIONS:
             await self._make_masters(night, frame_type)
-        self._without.clear()
         images = [image for image in await self._frames_of(night) if image.id not in self._broken]
         failed = await self._reduce_all(images)
-        if images and not failed:
+        if not failed:
             await in_thread(self._ledger.note_night, night)
         broken = {image.id: self._broken[image.id] for image in images if image.id in self._broken}
         return NightReduced(night=night, reduced=len(images) - len(failed), failed=failed | broken)
