@@ -262,6 +262,3 @@ def _log_chance(hits: int, trials: int, probability: float, tried: int) -> float
     if share < 1:
         bound += (1 - share) * math.log((1 - share) / (1 - probability))
     return float(math.log10(max(tried, 1)) - trials * bound / math.log(10))
-
-
-__all__ = ["Match", "Points", "Similarity", "find_similarity", "fitted", "nearest_pairs", "refined"]
