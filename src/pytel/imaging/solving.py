@@ -191,14 +191,14 @@ class _Plate:
         ra, dec = self.hint.ra, self.hint.dec
         mine, theirs = match.points, match.targets
         plane = self._laid_out(catalogue, ra, dec)
-        for step in range(5):
+        for _ in range(5):
             matrix = _fit(self.points[mine], plane[theirs])
             middle = matrix[:, 2] * self.hint.scale / 3600
             ra, dec = deproject(float(-middle[0]), float(middle[1]), ra, dec)
-            matrix[:, 2] = 0.0
+            # The plane turns with the convergence of the meridians, at a pole by any angle: fit before looking again.
             plane = self._laid_out(catalogue, ra, dec)
-            if step >= 2:  # before, the plane turns with the convergence of the meridians
-                mine, theirs = nearest_pairs(_affine(matrix, self.points), plane, _CLOSE)
+            matrix = _fit(self.points[mine], plane[theirs])
+            mine, theirs = nearest_pairs(_affine(matrix, self.points), plane, _CLOSE)
         off = np.abs(_affine(matrix, self.points[mine]) - plane[theirs]) * self.hint.scale
         cd = matrix[:, :2] * [[-1.0], [1.0]] * self.hint.scale / 3600
         return _described(ra, dec, cd, self.shape, len(mine), float(np.sqrt((off**2).mean())))
