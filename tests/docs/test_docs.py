@@ -180,6 +180,8 @@ def test_no_block_is_left_out() -> None:
         ("imaging.md", "console"): 1,
         ("imaging.md", "python"): 2,
         ("night-json.md", "python"): 1,
+        ("reduction.md", "console"): 2,
+        ("reduction.md", "yaml"): 2,
         ("running-a-site.md", "console"): 1,
         ("running-a-site.md", "ini"): 1,
         ("running-a-site.md", "yaml"): 1,

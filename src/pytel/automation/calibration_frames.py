@@ -6,8 +6,8 @@ from pytel.base.errors import DeviceError
 from pytel.base.units import Duration, Seconds
 from pytel.interfaces.calibration import (
     CalibrationFrames,
+    CalibrationFramesState,
     CalibrationSet,
-    CalibrationState,
     CalibrationStatus,
     CalibrationTaken,
 )
@@ -89,7 +89,7 @@ class DarkFrames(Module, CalibrationFrames):
     def _show(self, frame_type: FrameType, taken: int, wanted: int) -> None:
         self.report_progress(taken / max(1, wanted))
         self.publish(
-            CalibrationState(
+            CalibrationFramesState(
                 status=CalibrationStatus.EXPOSING,
                 frame_type=frame_type,
                 taken=taken,
@@ -100,4 +100,4 @@ class DarkFrames(Module, CalibrationFrames):
         )
 
     def _idle(self) -> None:
-        self.publish(CalibrationState(status=CalibrationStatus.IDLE, last=self._last))
+        self.publish(CalibrationFramesState(status=CalibrationStatus.IDLE, last=self._last))

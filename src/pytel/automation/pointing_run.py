@@ -20,7 +20,7 @@ from pytel.interfaces.pointing import (
     PointingResult,
     PointingRun,
     PointingRunFailed,
-    PointingState,
+    PointingRunState,
     PointingStatus,
 )
 from pytel.interfaces.telescope import MountKind, Telescope, TelescopeCapabilities, TelescopeState
@@ -170,7 +170,9 @@ class SolvedPointingRun(Module, PointingRun):
     def _show(self, status: PointingStatus, measured: int = 0, wanted: int = 0, progress: float | None = None) -> None:
         if progress is not None:
             self.report_progress(progress)
-        self.publish(PointingState(status=status, measured=measured, wanted=wanted, progress=progress, last=self._last))
+        self.publish(
+            PointingRunState(status=status, measured=measured, wanted=wanted, progress=progress, last=self._last)
+        )
 
 
 def spread(points: int, lowest: Altitude) -> list[tuple[Altitude, Azimuth]]:

@@ -40,8 +40,8 @@ from pytel.interfaces.autoguider import (
 )
 from pytel.interfaces.calibration import (
     CalibrationFrames,
+    CalibrationFramesState,
     CalibrationSet,
-    CalibrationState,
     CalibrationStatus,
     CalibrationTaken,
 )
@@ -85,7 +85,7 @@ from pytel.interfaces.pointing import (
     PointingResult,
     PointingRun,
     PointingRunFailed,
-    PointingState,
+    PointingRunState,
     PointingStatus,
 )
 from pytel.interfaces.reduction import (
@@ -137,9 +137,9 @@ __all__ = [
     "AutoGuiderState",
     "AutoGuiderStatus",
     "CalibrationFrames",
+    "CalibrationFramesState",
     "CalibrationMissing",
     "CalibrationSet",
-    "CalibrationState",
     "CalibrationStatus",
     "CalibrationTaken",
     "CalibratorStatus",
@@ -217,7 +217,7 @@ __all__ = [
     "PointingResult",
     "PointingRun",
     "PointingRunFailed",
-    "PointingState",
+    "PointingRunState",
     "PointingStatus",
     "PortValue",
     "PositionAngle",

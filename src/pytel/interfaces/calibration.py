@@ -25,7 +25,7 @@ class CalibrationSet(Struct, frozen=True, kw_only=True):
     images: tuple[str, ...]
 
 
-class CalibrationState(State, frozen=True, kw_only=True):
+class CalibrationFramesState(State, frozen=True, kw_only=True):
     """Progress of the set."""
 
     status: CalibrationStatus
@@ -42,7 +42,7 @@ class CalibrationTaken(Event, frozen=True, kw_only=True):
     result: CalibrationSet
 
 
-class CalibrationFrames(Interface, state=CalibrationState, events=(CalibrationTaken,)):
+class CalibrationFrames(Interface, state=CalibrationFramesState, events=(CalibrationTaken,)):
     """Takes sets of bias and dark frames."""
 
     @rpc(long=True, control=True, exclusive="calibration")

@@ -39,7 +39,7 @@ class PointingResult(Struct, frozen=True, kw_only=True):
     plot: str | None = None
 
 
-class PointingState(State, frozen=True, kw_only=True):
+class PointingRunState(State, frozen=True, kw_only=True):
     """Progress and the last result."""
 
     status: PointingStatus
@@ -55,7 +55,7 @@ class PointingMeasured(Event, frozen=True, kw_only=True):
     result: PointingResult
 
 
-class PointingRun(Interface, state=PointingState, events=(PointingMeasured,)):
+class PointingRun(Interface, state=PointingRunState, events=(PointingMeasured,)):
     """Measures how a mount misses all over the sky, and gives the telescope a model of it."""
 
     @rpc(long=True, control=True, exclusive="pointing")

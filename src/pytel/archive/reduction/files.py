@@ -37,6 +37,10 @@ class Files:
         """Where a file is made."""
         return self._directory / f"{name}.fits"
 
+    def output(self, name: str) -> str | None:
+        """Where a worker writes a file; None, and it answers with the bytes, where it may be on another host."""
+        return None if self._remote else str(self.place(name))
+
     async def source(self, image: ArchivedImage) -> Source:
         """Where workers find an archived image."""
         root = Path((await self._module.capabilities_of(ImageArchiveCapabilities)).directory)

@@ -139,7 +139,7 @@ class MasterMaker:
                 raws=sources,
                 masters=await self.sources(fitting),
                 created=clock.now(),
-                output=str(self._files.place(name)),
+                output=self._files.output(name),
             )
             return await self._workers.run(make_master, job)
 
@@ -198,7 +198,7 @@ class FrameMaker:
                 masters=await self._masters.sources(fitting),
                 settings=self._rules.settings,
                 created=clock.now(),
-                output=str(self._files.place(name)),
+                output=self._files.output(name),
             )
             return await self._workers.run(reduce_frame, job)
 
