@@ -106,7 +106,7 @@ class Ours:
         self._case = case
         degrees = scale / 3600
         self._header = {"CD1_1": -degrees, "CD1_2": 0.0, "CD2_1": 0.0, "CD2_2": degrees}
-        self._session = GuidingSession(1, case.exposure_time / 2, gain=0.7, max_offset=30.0, solve=False)
+        self._session = GuidingSession(1, case.exposure_time / 2, gain=0.7, max_offset=30.0)
         self._fresh = False
 
     def look(self, pixels: NDArray[np.uint16], start: float, end: float) -> None:

@@ -71,7 +71,9 @@ def _drawn(source: np.random.Generator) -> Light:
 
 def _reduced(scene: Scene, truth: Light) -> fits.Header:
     raw, output = scene.light(truth), scene.directory / "reduced.fits"
-    job = FrameJob(raw=raw, masters=scene.masters, settings=ReductionSettings(), created=START, output=str(output))
+    job = FrameJob(
+        raw=raw, masters=scene.masters, settings=ReductionSettings(), created=START, invented=True, output=str(output)
+    )
     reduce_frame(job)
     Path(raw.path or "").unlink()
     return fits.getheader(output)

@@ -32,6 +32,7 @@ def main(options: Options) -> None:
             masters=scene.masters,
             settings=ReductionSettings(),
             created=START,
+            invented=True,
             output=str(Path(folder) / "reduced.fits"),
         )
         reduce_frame(job)  # libraries and masters are loaded once for a night

@@ -60,6 +60,7 @@ class Night:
                 masters=self.masters,
                 settings=ReductionSettings(),
                 created=created,
+                invented=True,
                 output=output and str(self.directory / f"{output}-{raw.id}.fits"),
             )
             for raw in self.raws

@@ -13,6 +13,7 @@ from pytel.automation.guiding_session import GuidingSession, Outcome, coasts
 from pytel.automation.guiding_sky import NOWHERE, HeaderValue, Orientation, Shift, oriented
 from pytel.interfaces.guideport import GuideDirection, GuidePort, GuidePortCapabilities
 from pytel.services import Module
+from pytel.sky.catalogue import cone
 from pytel.testing import alone, on_virtual_clock, stub
 
 SCALE = 0.8
@@ -41,7 +42,7 @@ class Night:
     """Frames of 30 s, one after the other."""
 
     def __init__(self, **options: Any) -> None:
-        self.session = GuidingSession(1, 15.0, gain=0.7, max_offset=30.0, solve=False, **options)
+        self.session = GuidingSession(1, 15.0, gain=0.7, max_offset=30.0, **options)
         self.number = 0
 
     def frame(
@@ -148,7 +149,7 @@ def test_without_any_word_about_the_way_on_the_sky_nothing_is_guided() -> None:
 
 def test_where_the_stars_are_not_recognised_the_header_is_believed() -> None:
     frame = Frame("frame", pixels(), header(RA=10.0, DEC=20.0), 0.0, 30.0, NOWHERE)
-    assert make_field(frame, None, NOWHERE, solve=True).orientation == pytest.approx(NORTH_UP)
+    assert make_field(frame, None, NOWHERE, stars=cone).orientation == pytest.approx(NORTH_UP)
 
 
 def test_what_was_learned_is_followed_for_a_while() -> None:

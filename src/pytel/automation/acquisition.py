@@ -23,6 +23,7 @@ from pytel.module import rpc
 from pytel.module.config import ModuleConfig
 from pytel.services import Module
 from pytel.services.images import Image
+from pytel.services.stars import site_stars
 
 _MOVE: Seconds = 600.0
 _SLACK: Seconds = 60.0
@@ -45,6 +46,7 @@ class PlateSolvingAcquisition(Module, Acquisition):
         - `search_radius`: how far from where it was sent the telescope may point.
         - `slew_beyond`: larger errors than this are taken out by a slew.
         - `pixel_scale`: arcsec per unbinned pixel, where neither camera nor telescope tell it.
+        - `catalogue`: a file of stars (`pytel catalogue pack`) to be used instead of the bundled ones.
         """
 
         exposure_time: Duration = 5.0
@@ -55,6 +57,7 @@ class PlateSolvingAcquisition(Module, Acquisition):
         search_radius: Degrees = 1.0
         slew_beyond: Arcsec = 1800.0
         pixel_scale: Arcsec | None = None
+        catalogue: str | None = None
 
         def __post_init__(self) -> None:
             if self.exposures < 1 or self.unsolved < 0:
@@ -69,6 +72,7 @@ class PlateSolvingAcquisition(Module, Acquisition):
     async def on_start(self) -> None:
         """Be ready."""
         self._last: AcquisitionResult | None = None
+        self._stars = await in_thread(site_stars, self.site, self.config.catalogue)
         self._show(AcquisitionStatus.IDLE)
 
     @rpc(long=True)
@@ -125,7 +129,15 @@ class PlateSolvingAcquisition(Module, Acquisition):
 
     def _sight(self, frame: Image, ra: RightAscension, dec: Declination) -> Sighting:
         config = self.config
-        return sight(frame.pixels, frame.header, ra, dec, radius=config.search_radius, pixel_scale=config.pixel_scale)
+        return sight(
+            frame.pixels,
+            frame.header,
+            ra,
+            dec,
+            radius=config.search_radius,
+            pixel_scale=config.pixel_scale,
+            stars=self._stars,
+        )
 
     async def _approach(self, seen: Sighting, attempt: int) -> None:
         self._show(AcquisitionStatus.MOVING, attempt, seen.distance)

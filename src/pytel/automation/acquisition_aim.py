@@ -13,6 +13,8 @@ from pytel.base.units import Arcsec, ArcsecPerPixel, Declination, Degrees, Pixel
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from pytel.sky.catalogue import StarSource
+
 _ARCSEC_PER_RADIAN = 206264.806
 
 
@@ -48,6 +50,7 @@ def sight(
     *,
     radius: Degrees,
     pixel_scale: ArcsecPerPixel | None,
+    stars: StarSource,
 ) -> Sighting:
     """Solve a frame that should show a target within `radius` of its middle; blocking.
 
@@ -60,7 +63,7 @@ def sight(
     saturation = header.get("SATURATE")
     sources = find_sources(pixels, saturation=float(saturation) if isinstance(saturation, int | float) else None)
     hint = FieldHint(ra=ra, dec=dec, radius=radius, scale=_scale(header, pixel_scale))
-    solution = solve_field(sources, (pixels.shape[0], pixels.shape[1]), hint)
+    solution = solve_field(sources, (pixels.shape[0], pixels.shape[1]), hint, stars)
     xi, eta = project(ra, dec, solution.ra, solution.dec)
     x, y = solution.sky_to_pixel(ra, dec)
     return Sighting(

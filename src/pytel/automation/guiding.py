@@ -37,6 +37,7 @@ from pytel.module.config import ModuleConfig
 from pytel.module.handlers import background, on
 from pytel.services import Module
 from pytel.services.images import Image
+from pytel.services.stars import site_stars
 from pytel.services.timing import patient
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ class GuiderConfig(ModuleConfig, frozen=True, kw_only=True):
     - `coast`: how long the learned drift is followed without a frame that shows the field.
     - `correct_by`: the telescope's own corrections, or the pulses of a guide port.
     - `solve`: look by the stars of a reference how it lies on the sky, rather than to trust the camera's header.
+    - `catalogue`: a file of stars (`pytel catalogue pack`) to be used instead of the bundled ones.
     - `pixel_scale`, `position_angle`, `flipped`: how a frame lies on the sky where nothing else tells it.
     """
 
@@ -68,6 +70,7 @@ class GuiderConfig(ModuleConfig, frozen=True, kw_only=True):
     coast: Duration = 300.0
     correct_by: Literal["telescope", "guideport"] = "telescope"
     solve: bool = True
+    catalogue: str | None = None
     pixel_scale: ArcsecPerPixel | None = None
     position_angle: Degrees = 0.0
     flipped: bool = False
@@ -91,6 +94,7 @@ class BaseGuider(Module, AutoGuider, FitsHeaderProvider):
         self._experience: dict[int, Experience] = {}
         self._frequency: float | None = None
         self._active = self.config.active
+        self._stars = await in_thread(site_stars, self.site, self.config.catalogue) if self.config.solve else None
         self._turn = asyncio.Lock()
         self._told: AutoGuiderState | None = None
         self._show()
@@ -174,7 +178,7 @@ class BaseGuider(Module, AutoGuider, FitsHeaderProvider):
                 gain=self.config.gain,
                 max_offset=self.config.max_offset,
                 fallback=self._configured(),
-                solve=self.config.solve,
+                stars=self._stars,
                 kind=kind,
                 experience=self._experience.get(kind, Experience())._replace(frequency=self._frequency),
             )

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pytel.imaging.offset import Reference
+    from pytel.sky.catalogue import StarSource
 
 _OVERLAP = 0.3
 """Frames that should lie farther apart than this part of their smaller side get a reference of their own."""
@@ -95,16 +96,16 @@ class GuideField:
         return Measured(moved.minus(expected).plus(self._error), found.uncertainty * scale, found.matched)
 
 
-def make_field(frame: Frame, fallback: Orientation | None, error: Shift, *, solve: bool = True) -> GuideField:
+def make_field(frame: Frame, fallback: Orientation | None, error: Shift, *, stars: StarSource | None) -> GuideField:
     """Make a reference of a frame; blocking.
 
-    Its stars tell how it lies on the sky, where they can be found in the catalogue (with `solve`); else its header
+    Its stars tell how it lies on the sky, where they can be found among `stars` (None: not looked for); else its header
     does, and else `fallback`. Raises `OrientationUnknown`, `OffsetError`.
     """
     from pytel.imaging.offset import Reference
 
     told = header_orientation(frame.header) or fallback
-    orientation = (_solved(frame, told) if solve else None) or told
+    orientation = (_solved(frame, told, stars) if stars else None) or told
     if orientation is None:
         raise OrientationUnknown(
             "nothing tells how frames of this camera lie on the sky: its header has no WCS and its stars are not found;"
@@ -113,7 +114,7 @@ def make_field(frame: Frame, fallback: Orientation | None, error: Shift, *, solv
     return GuideField(frame, orientation, error, Reference(frame.pixels, saturation=frame.saturation))
 
 
-def _solved(frame: Frame, told: Orientation | None) -> Orientation | None:
+def _solved(frame: Frame, told: Orientation | None, stars: StarSource) -> Orientation | None:
     """The orientation by the stars, None where they are not recognised: a mount that has flipped turns the camera."""
     from pytel.imaging.solving import FieldHint, NotSolved, solve_field
     from pytel.imaging.sources import find_sources
@@ -125,7 +126,7 @@ def _solved(frame: Frame, told: Orientation | None) -> Orientation | None:
     hint = FieldHint(ra=float(ra) % 360.0, dec=float(dec), radius=0.5, scale=told.scale)
     shape = (int(frame.pixels.shape[0]), int(frame.pixels.shape[1]))
     try:
-        solution = solve_field(sources, shape, hint)
+        solution = solve_field(sources, shape, hint, stars)
     except NotSolved:
         return None
     return Orientation(*(3600 * term for term in solution.matrix))

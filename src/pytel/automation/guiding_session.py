@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import math
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from pytel.automation.guiding_field import Frame, GuideField, Measured, make_field
 from pytel.automation.guiding_law import GuideLaw, Verdict
 from pytel.automation.guiding_predictors import Experience
 from pytel.automation.guiding_sky import NOWHERE, Orientation, Shift
 from pytel.base.units import Arcsec, Seconds
+
+if TYPE_CHECKING:
+    from pytel.sky.catalogue import StarSource
 
 _MOST_REFERENCES = 6
 _LOST_AFTER = 2
@@ -63,7 +67,7 @@ class GuidingSession:
         gain: float,
         max_offset: Arcsec,
         fallback: Orientation | None = None,
-        solve: bool = True,
+        stars: StarSource | None = None,
         kind: int = 0,
         experience: Experience | None = None,
     ) -> None:
@@ -74,7 +78,7 @@ class GuidingSession:
         self._gain, self._experience = gain, experience
         self.misses = 0
         self.reason = ""
-        self._max_offset, self._fallback, self._solve = max_offset, fallback, solve
+        self._max_offset, self._fallback, self._stars = max_offset, fallback, stars
         self._fields: list[GuideField] = []
         self._good = 0
 
@@ -129,7 +133,7 @@ class GuidingSession:
 
     def _take_reference(self, frame: Frame) -> None:
         error = self.law.expected_offset(frame.start, frame.end) if self._fields else NOWHERE
-        self._fields.append(make_field(frame, self._fallback, error, solve=self._solve))
+        self._fields.append(make_field(frame, self._fallback, error, stars=self._stars))
         del self._fields[:-_MOST_REFERENCES]
 
     def _missed(self, reason: str) -> Outcome:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import NamedTuple
 
@@ -27,6 +28,7 @@ from pytel.interfaces.telescope import MountKind, Telescope, TelescopeCapabiliti
 from pytel.module import rpc
 from pytel.module.config import ModuleConfig
 from pytel.services import Module
+from pytel.services.stars import site_stars
 from pytel.sky.pointing_model import PointingFit, PointingFitFailed, PointingModel, fit_pointing
 
 _SLEW: Seconds = 600.0
@@ -54,6 +56,8 @@ class SolvedPointingRun(Module, PointingRun):
         search_radius: Degrees = 2.0
         pixel_scale: Arcsec | None = None
         """Arcsec per unbinned pixel, where neither camera nor telescope tell it."""
+        catalogue: str | None = None
+        """A file of stars (`pytel catalogue pack`) to be used instead of the bundled ones."""
         lowest: Altitude = 25.0
 
     config: Config
@@ -62,6 +66,7 @@ class SolvedPointingRun(Module, PointingRun):
     async def on_start(self) -> None:
         """Show that nothing is done."""
         self.follow(TelescopeState)
+        self._stars = await in_thread(site_stars, self.site, self.config.catalogue)
         self._show(PointingStatus.IDLE)
 
     @rpc(long=True)
@@ -111,7 +116,8 @@ class SolvedPointingRun(Module, PointingRun):
         )
         frame = await self.images.get(image)
         radius, scale = self.config.search_radius, self.config.pixel_scale
-        seen = await in_thread(lambda: sight(frame.pixels, frame.header, ra, dec, radius=radius, pixel_scale=scale))
+        look = functools.partial(sight, radius=radius, pixel_scale=scale, stars=self._stars)
+        seen = await in_thread(look, frame.pixels, frame.header, ra, dec)
         hour = hour_angle(ra, dec, middle, self.site.location)
         if old is not None:
             ra, dec = old.aim(ra, dec, hour)

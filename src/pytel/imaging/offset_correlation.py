@@ -50,7 +50,7 @@ class Transformed:
         self.image = image
         self.shape: tuple[int, int] = (image.shape[0], image.shape[1])
         faded = image * _faded(image.shape[0])[:, None] * _faded(image.shape[1])[None, :]
-        self.spectrum: Spectrum = np.fft.rfft2(faded)
+        self.spectrum: Spectrum = np.asarray(np.fft.rfft2(faded))
         self.power = _rings(self.shape).mean(self.spectrum.real**2 + self.spectrum.imag**2)
         """By rings of spatial frequency."""
         # The finest structure that pixels can show is noise.
@@ -177,7 +177,8 @@ def _finely(product: Spectrum, shape: tuple[int, int], start: tuple[float, float
     """The peak (dx, dy) of a correlation near a start, or None if there is none."""
     x, y = start
     for step in (0.5, 0.25, 0.1, 0.1):
-        patch = _interpolated(product, shape, y + step * np.arange(-1, 2), x + step * np.arange(-1, 2))
+        steps = step * np.arange(-1.0, 2.0)
+        patch = _interpolated(product, shape, np.asarray(y + steps), np.asarray(x + steps))
         gy, gx = (patch[2, 1] - patch[0, 1]) / 2, (patch[1, 2] - patch[1, 0]) / 2
         hy, hx = patch[2, 1] - 2 * patch[1, 1] + patch[0, 1], patch[1, 2] - 2 * patch[1, 1] + patch[1, 0]
         hxy = (patch[2, 2] - patch[2, 0] - patch[0, 2] + patch[0, 0]) / 4

@@ -166,7 +166,7 @@ def _binned(pixels: NDArray[Any]) -> NDArray[np.float32]:
     binned = lines[:, 0::_COARSE] + lines[:, 1::_COARSE]
     for step in range(2, _COARSE):
         binned += lines[:, step::_COARSE]
-    return binned.astype(np.float32)
+    return np.asarray(binned, dtype=np.float32)
 
 
 def _no_single_pixels(pixels: NDArray[Any], places: Points) -> NDArray[np.bool_]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pytel.archive.reduction.measuring import Measured
     from pytel.imaging.calibration import Calibrated, Masters
     from pytel.imaging.fits import Written
+    from pytel.sky.catalogue import StarSource
 
 Header = dict[str, CardValue]
 
@@ -55,13 +56,19 @@ def reduce_frame(job: FrameJob) -> Product:
         masters = _masters(job.masters, header)
     with watch.step("calibrate"):
         calibrated = calibrate(pixels, header, masters)
-    measured = measure(calibrated, header, job.settings, watch)
+    measured = measure(calibrated, header, job.settings, _stars(job), watch)
     with watch.step("write"):
         cards = _cards(job, header, calibrated, measured)
         written, content = _write(job, calibrated, cards, measured)
     return Product(
         size=written.size, sha256=written.sha256, remarks=measured.remarks, seconds=watch.seconds, content=content
     )
+
+
+def _stars(job: FrameJob) -> StarSource:
+    from pytel.sky.catalogue import star_source
+
+    return star_source(Path(job.settings.catalogue) if job.settings.catalogue else None, invent=job.invented)
 
 
 def _masters(given: Mapping[FrameType, Source], header: Mapping[str, CardValue]) -> Masters:

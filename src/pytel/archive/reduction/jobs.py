@@ -28,6 +28,8 @@ class ReductionSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     cosmics: bool = True
     """Look for cosmic rays and fill them in."""
+    catalogue: str | None = None
+    """A file of stars (`pytel catalogue pack`), relative to the site file, to be used instead of the bundled ones."""
     threshold: Annotated[float, Meta(gt=0)] = 5.0
     """Sources stand out of the noise by this factor."""
     solve_radius: Annotated[Degrees, Meta(gt=0, le=10)] = 0.5
@@ -48,6 +50,8 @@ class FrameJob(Struct, frozen=True, kw_only=True):
     raw: Source
     masters: dict[FrameType, Source]
     settings: ReductionSettings
+    invented: bool = False
+    """Whether the sky is that of the simulated world, with its invented stars."""
     created: datetime
     output: str | None = None
 

@@ -58,10 +58,6 @@ class MasterRules(Protocol):
     def temperature_tolerance(self) -> Celsius:
         """How far in temperature a dark may be."""
 
-    @property
-    def settings(self) -> ReductionSettings:
-        """How frames are reduced."""
-
 
 class MasterMaker:
     """Finds and makes masters."""
@@ -170,8 +166,17 @@ class FrameMaker:
     """Reduces frames."""
 
     def __init__(
-        self, rules: MasterRules, ledger: Ledger, files: Files, workers: Workers, masters: MasterMaker
+        self,
+        rules: MasterRules,
+        ledger: Ledger,
+        files: Files,
+        workers: Workers,
+        masters: MasterMaker,
+        *,
+        settings: ReductionSettings,
+        invented: bool,
     ) -> None:
+        self._settings, self._invented = settings, invented
         self._rules = rules
         self._ledger = ledger
         self._files = files
@@ -196,7 +201,8 @@ class FrameMaker:
             job = FrameJob(
                 raw=source,
                 masters=await self._masters.sources(fitting),
-                settings=self._rules.settings,
+                settings=self._settings,
+                invented=self._invented,
                 created=clock.now(),
                 output=self._files.output(name),
             )

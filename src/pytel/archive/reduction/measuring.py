@@ -30,7 +30,7 @@ from pytel.imaging.quality import FrameQuality
 from pytel.imaging.solving import FieldHint, FieldSolution, NotSolved, solve_field
 from pytel.imaging.sources import NoStars, SourceList, find_sources
 from pytel.imaging.wcs import pixel_to_sky
-from pytel.sky.catalogue import cone
+from pytel.sky.catalogue import StarSource
 from pytel.sky.sphere import project
 
 if TYPE_CHECKING:
@@ -61,7 +61,9 @@ class Measured:
     remarks: list[str]
 
 
-def measure(calibrated: Calibrated, header: Header, settings: ReductionSettings, watch: Watch) -> Measured:
+def measure(
+    calibrated: Calibrated, header: Header, settings: ReductionSettings, stars: StarSource, watch: Watch
+) -> Measured:
     """Measure a frame; cosmic rays are filled in its pixels."""
     pixels = calibrated.pixels
     remarks: list[str] = []
@@ -75,10 +77,10 @@ def measure(calibrated: Calibrated, header: Header, settings: ReductionSettings,
             hits = _remove_cosmics(calibrated, background, sources)
             sources = _without_hits(sources, hits)
     with watch.step("solve"):
-        solution = _solve(sources, pixels.shape, header, settings, remarks)
+        solution = _solve(sources, pixels.shape, header, settings, stars, remarks)
     with watch.step("photometry"):
         flux = _photometry(calibrated, background, sources, hits)
-        zero_point = _zero_point(sources, flux, solution, header, settings, remarks)
+        zero_point = _zero_point(sources, flux, solution, header, settings, stars, remarks)
     scale = solution.scale if solution is not None else _header_scale(header)
     quality = _quality(header, settings, background, sources, flux, zero_point, scale, int(np.count_nonzero(hits)))
     catalogue = _catalogue(sources, flux, solution, zero_point, number(header, "EXPTIME") or 0.0)
@@ -132,7 +134,12 @@ def _header_scale(header: Header) -> float | None:
 
 
 def _solve(
-    sources: SourceList, shape: tuple[int, ...], header: Header, settings: ReductionSettings, remarks: list[str]
+    sources: SourceList,
+    shape: tuple[int, ...],
+    header: Header,
+    settings: ReductionSettings,
+    stars: StarSource,
+    remarks: list[str],
 ) -> FieldSolution | None:
     scale = _header_scale(header)
     if scale is None:
@@ -142,7 +149,7 @@ def _solve(
     try:
         ra, dec = pixel_to_sky(cards, (shape[1] + 1) / 2, (shape[0] + 1) / 2)
         hint = FieldHint(ra=ra, dec=dec, radius=settings.solve_radius, scale=scale)
-        return solve_field(sources.select((sources.flags & 8) == 0), (shape[0], shape[1]), hint)
+        return solve_field(sources.select((sources.flags & 8) == 0), (shape[0], shape[1]), hint, stars)
     except (NotSolved, InvalidParams, NoStars) as error:
         remarks.append(error.message)
         return None
@@ -161,12 +168,13 @@ def _zero_point(
     solution: FieldSolution | None,
     header: Header,
     settings: ReductionSettings,
+    stars: StarSource,
     remarks: list[str],
 ) -> ZeroPoint | None:
     if solution is None:
         return None
     good = np.flatnonzero(~flux.doubtful & ((sources.flags & ~1) == 0) & (flux.flux > 0))[:_COMPARED]
-    mine, magnitudes = _matched(sources, good, solution, settings.star_limit)
+    mine, magnitudes = _matched(sources, good, solution, stars, settings.star_limit)
     try:
         return find_zero_point(flux.flux[mine], flux.error[mine], magnitudes, number(header, "EXPTIME") or 0.0)
     except NoZeroPoint as error:
@@ -175,12 +183,12 @@ def _zero_point(
 
 
 def _matched(
-    sources: SourceList, good: NDArray[np.intp], solution: FieldSolution, limit: float
+    sources: SourceList, good: NDArray[np.intp], solution: FieldSolution, source: StarSource, limit: float
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
     """Which sources are which stars: indices, and the magnitudes of the catalogue; blends are left out."""
     rows, columns = solution.shape
     radius = math.hypot(rows, columns) / 2 * solution.scale / 3600
-    stars = cone(solution.ra, solution.dec, radius * 1.02, limit)
+    stars = source(solution.ra, solution.dec, radius * 1.02, limit)
     xi, eta = project(stars.ra, stars.dec, solution.ra, solution.dec)
     a, b, c, d = solution.matrix
     determinant = a * d - b * c

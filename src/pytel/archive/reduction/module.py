@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Annotated
 from weakref import WeakValueDictionary
 
+import msgspec
 from msgspec import Meta
 
 from pytel.archive.reduction.choice import Master
@@ -86,7 +88,15 @@ class NightReduction(Module, Reduction):
         self._workers = self._hired()
         files = Files(self, self._ledger, work, remote=self.config.scheduler is not None)
         self._masters = MasterMaker(self.config, self._ledger, files, self._workers)
-        self._frames = FrameMaker(self.config, self._ledger, files, self._workers, self._masters)
+        self._frames = FrameMaker(
+            self.config,
+            self._ledger,
+            files,
+            self._workers,
+            self._masters,
+            settings=self._settings(),
+            invented=self.site.simulation is not None,
+        )
         self._waiting: dict[str, ArchivedImage] = {}
         self._without: dict[str, str] = {}
         self._broken: dict[str, str] = {}
@@ -99,6 +109,13 @@ class NightReduction(Module, Reduction):
     async def on_stop(self) -> None:
         """Leave the workers."""
         await self._workers.close()
+
+    def _settings(self) -> ReductionSettings:
+        """Those of the site file, with a path of the catalogue that is the same wherever it is read."""
+        settings, home = self.config.settings, self.site.path.parent if self.site.path else Path()
+        if settings.catalogue is None:
+            return settings
+        return msgspec.structs.replace(settings, catalogue=str((home / settings.catalogue).absolute()))
 
     def _hired(self) -> Workers:
         # On the virtual clock all happens in one process and in one order.
