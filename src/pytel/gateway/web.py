@@ -80,10 +80,11 @@ class Web:
 
     async def rpc(self, request: Request) -> Response:
         """JSON-RPC 2.0: a request, a batch, or notifications, which get 204."""
-        person = await self._admitted(request)
-        visitor = self._visitor(request, person)
-        with self._crowd.one_of(person), self._house.news.calls_first():
-            answer = await visitor.answered(await json_body(request))
+        with self._house.news.calls_first():
+            person = await self._admitted(request)
+            visitor = self._visitor(request, person)
+            with self._crowd.one_of(person):
+                answer = await visitor.answered(await json_body(request))
         if answer is None:
             return Response(status_code=204)
         return Response(envelope.encoded_answer(answer), media_type="application/json")
