@@ -205,6 +205,24 @@ def test_a_cancelled_run_puts_the_focuser_back(bench: Run) -> None:
     bench(scenario)
 
 
+def test_a_fault_of_the_program_puts_the_focuser_back(bench: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario(bench: Any) -> None:
+        focuser, camera, listener = await begin(bench)
+
+        async def broken(ref: ImageRef) -> Image:
+            if len(camera.frames) > 2:
+                raise ValueError("a frame that nobody understands")
+            return await Eye.get(camera, ref)
+
+        monkeypatch.setattr(camera, "get", broken)
+        with pytest.raises(PytelError):
+            await listener.find(AutoFocus).focus()
+        assert len(set(focuser.moves)) > 2
+        assert focuser.position == 25.0
+
+    bench(scenario)
+
+
 async def _await(autofocus: AutoFocus) -> FocusResult:
     return await autofocus.focus()
 

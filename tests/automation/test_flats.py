@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytel.automation.flat_light import FlatLight
+from pytel.automation.flats import is_good_flat
 from pytel.base import clock
 from pytel.base.errors import DeviceError
 from pytel.base.location import Location
@@ -201,3 +202,10 @@ def test_frames_tell_the_slope_better_than_the_model() -> None:
     assert light.slope(60.0) == pytest.approx(-0.01)
     assert light.wait(light.rate(60.0) / 2, 60.0) == pytest.approx(math.log(2) / 0.01)
     assert math.isinf(light.wait(light.rate(60.0) * 2, 60.0))
+
+
+@pytest.mark.parametrize(
+    ("counts", "good"), [(45_000.0, True), (60_000.0, True), (62_500.0, False), (65_035.0, False), (20_000.0, False)]
+)
+def test_a_saturated_flat_is_none_whatever_the_tolerance(counts: float, good: bool) -> None:
+    assert is_good_flat(counts, 500.0, 48_650.0, 0.4, SATURATION) is good

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import math
 from typing import TYPE_CHECKING, Literal
@@ -99,12 +98,13 @@ class SeriesAutoFocus(Module, AutoFocus):
         self._show(0.0)
         try:
             return await self._find_focus(series)
-        except asyncio.CancelledError:
-            await self._put_back(series.before)
-            raise
         except PytelError as error:
             await self._put_back(series.before)
             raise await self._failed(error, series) from error
+        except BaseException:
+            # Cancelled, or a fault of the program: neither may leave the focuser in the middle of a sweep.
+            await self._put_back(series.before)
+            raise
         finally:
             self._show(None)
 

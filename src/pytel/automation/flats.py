@@ -30,6 +30,8 @@ _FAINT: Adu = 50.0
 """Above bias; with less a test says nothing."""
 _STEP = 8.0
 _LONGEST_NAP: Seconds = 30.0
+_BRIGHTEST: Fraction = 0.95
+"""Of the camera's saturation: a brighter flat is none, whatever the tolerance."""
 
 
 class BaseFlatField(Module, FlatField):
@@ -208,7 +210,7 @@ class _Series:
             exposure_time = await self._next_exposure_time()
             self.module.show(self, FlatFieldStatus.EXPOSING, exposure_time)
             median, image = await self._measured(exposure_time, FrameType.FLAT, None)
-            if abs(median - self.wanted) <= self.config.tolerance * self.wanted:
+            if is_good_flat(median, self._bias, self.wanted, self.config.tolerance, self.camera.saturation):
                 self.images.append(image.id)
                 self.medians.append(median)
             else:
@@ -307,6 +309,11 @@ class _Series:
             width=width,
             height=height,
         )
+
+
+def is_good_flat(counts: Adu, bias: Adu, wanted: Adu, tolerance: Fraction, saturation: Adu) -> bool:
+    """Whether counts above bias are near to what is wanted, and the detector still tells them."""
+    return counts + bias <= _BRIGHTEST * saturation and abs(counts - wanted) <= tolerance * wanted
 
 
 def _median(pixels: object) -> Adu:
