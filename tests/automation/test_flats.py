@@ -174,6 +174,15 @@ async def test_a_camera_without_a_shutter_needs_something_closed() -> None:
             await frames.take_darks(1.0, 1)
 
 
+@on_virtual_clock(start=datetime(2026, 3, 1, 15, tzinfo=UTC))
+async def test_no_darks_under_a_lamp_that_shines() -> None:
+    async with Observatory(site(shutter=False), pixels="full") as observatory:
+        await clock.sleep(60.0)
+        await observatory.find(CoverCalibrator).calibrator_on(0.5)
+        with pytest.raises(DeviceError, match="lamp"):
+            await observatory.find(CalibrationFrames, deadline=600).take_darks(1.0, 1)
+
+
 # how long to expose
 
 

@@ -24,6 +24,7 @@ from pytel.imaging.masters import (
     master_bias,
     master_dark,
     master_flat,
+    middle_counts,
 )
 
 CREATED = datetime(2026, 11, 22, 20, tzinfo=UTC)
@@ -122,6 +123,12 @@ def test_masters_are_what_the_frames_have_in_common(tmp_path: Path) -> None:
     bad = bad_pixels(made_dark, made_flat, noise=5.0, exposure_time=60.0)
     assert bad[5, 5]
     assert bad.sum() == 1
+
+
+def test_a_saturated_flat_shows_by_its_middle(tmp_path: Path) -> None:
+    (full, fine) = frames(tmp_path, [np.full((64, 80), 65535.0), np.full((64, 80), 30000.0)])
+    assert middle_counts(full) == 65535.0
+    assert middle_counts(fine) == 30000.0
 
 
 def test_frames_of_other_shapes_and_none_are_refused(tmp_path: Path) -> None:

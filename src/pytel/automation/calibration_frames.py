@@ -77,7 +77,9 @@ class DarkFrames(Module, CalibrationFrames):
         if camera.has_shutter:
             return
         cover, enclosure = self.latest(CoverCalibratorState), self.latest(EnclosureState)
-        if cover is not None and cover.cover is CoverStatus.CLOSED and not cover.brightness:
+        if cover is not None and cover.brightness:
+            raise DeviceError("the lamp of the cover shines: switch it off for darks", device="cover")
+        if cover is not None and cover.cover is CoverStatus.CLOSED:
             return
         if self.config.dark_dome and enclosure is not None and enclosure.status is EnclosureStatus.CLOSED:
             return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from pytel.automation.guiding_sky import Shift
+from pytel.base.errors import DeviceError
 from pytel.base.units import Arcsec, ArcsecPerSecond, Duration, Seconds
 from pytel.interfaces.guideport import GuideDirection, GuidePort, GuidePortCapabilities
 from pytel.interfaces.telescope import Telescope
@@ -33,5 +34,7 @@ async def correct_by_port(module: Module, correction: Shift) -> None:
 
 
 def _pulse(angle: Arcsec, rate: ArcsecPerSecond, longest: Duration) -> Duration:
-    """How long a pulse is; what is over the longest is left to the next correction."""
+    """How long a pulse is; what is over the longest is left to the next correction. Raises `DeviceError`."""
+    if not rate > 0:
+        raise DeviceError(f"the guide port tells a rate of {rate:g} arcsec/s: nothing can be corrected with it")
     return min(abs(angle) / rate, longest)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from pytel.automation.acquisition_aim import sight
 from pytel.automation.pointing_plot import draw_residuals
 from pytel.base import clock
-from pytel.base.errors import LimitExceeded, PytelError
+from pytel.base.errors import InvalidParams, LimitExceeded, PytelError
 from pytel.base.files import write_atomically
 from pytel.base.threads import in_thread
 from pytel.base.units import Altitude, Arcsec, Azimuth, Degrees, Duration, Seconds
@@ -128,7 +129,17 @@ class SolvedPointingRun(Module, PointingRun):
     async def _model_in_use(self) -> PointingModel | None:
         """The model that the measurements have to be freed from."""
         terms = await self.find(Telescope).pointing_terms()
-        return PointingModel(self.config.mount.value, self.site.location.latitude, terms) if terms else None
+        if not terms:
+            return None
+        model = PointingModel(self.config.mount.value, self.site.location.latitude, terms)
+        try:
+            model.error(0.0, 0.0)
+        except InvalidParams as error:
+            raise PointingRunFailed(
+                f"the telescope's model is not one of an {model.mount} mount ({error.message}): correct `mount` in the"
+                " configuration, or remove the model with set_pointing_model and no terms"
+            ) from error
+        return model
 
     # fitting
 
@@ -139,7 +150,7 @@ class SolvedPointingRun(Module, PointingRun):
             raise PointingRunFailed(
                 f"{error.message}; are there clouds, or is the focus lost?", measured=len(measured), tried=tried
             ) from error
-        applied = await self._apply(fit)
+        applied = await self._apply(fit, _rms_with(await self._model_in_use(), measured, fit))
         plot = f"pointing-{clock.now():%Y%m%dT%H%M%S}.svg"
         await in_thread(write_atomically, self.directory / plot, [draw_residuals(measured, fit).encode()])
         return PointingResult(
@@ -163,8 +174,9 @@ class SolvedPointingRun(Module, PointingRun):
             mount=self.config.mount.value,
         )
 
-    async def _apply(self, fit: PointingFit) -> bool:
-        if fit.rms_after >= fit.rms_before:
+    async def _apply(self, fit: PointingFit, so_far: Arcsec) -> bool:
+        """Hand the model over if it is better than what the telescope uses, which is `so_far` off."""
+        if fit.rms_after >= so_far:
             return False
         try:
             await self.find(Telescope).set_pointing_model(self.config.mount, dict(fit.model.terms))
@@ -179,6 +191,15 @@ class SolvedPointingRun(Module, PointingRun):
         self.publish(
             PointingRunState(status=status, measured=measured, wanted=wanted, progress=progress, last=self._last)
         )
+
+
+def _rms_with(model: PointingModel | None, measured: Sequence[Measurement], fit: PointingFit) -> Arcsec:
+    """How far off the model in use is at the same places."""
+    if model is None:
+        return fit.rms_before
+    pairs = zip(measured, fit.used, strict=True)
+    left = [math.dist(one.error, model.error(one.hour_angle, one.dec)) for one, used in pairs if used]
+    return math.sqrt(sum(size**2 for size in left) / len(left))
 
 
 def spread(points: int, lowest: Altitude) -> list[tuple[Altitude, Azimuth]]:

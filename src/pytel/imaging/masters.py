@@ -131,6 +131,13 @@ def master_flat(
     return flat
 
 
+def middle_counts(path: Path) -> float:
+    """Median counts (ADU, with the bias) of the middle tenth of the detector."""
+    with open_frame(path) as frame:
+        rows, columns = _middle(frame.shape)
+        return float(np.median(frame.rows(rows.start, rows.stop)[:, columns]))
+
+
 def _light(rows: NDArray[Any], part: slice, seconds: float, bias: Image | None, dark: Image | None) -> Image:
     level = rows.astype(np.float32)
     if bias is not None:

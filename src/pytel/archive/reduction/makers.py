@@ -36,6 +36,7 @@ _USED_BY: Mapping[FrameType, tuple[FrameType, ...]] = {
     FrameType.DARK: (FrameType.BIAS,),
     FrameType.FLAT: (FrameType.BIAS, FrameType.DARK),
 }
+_FULL = 0.95
 _ALL = (FrameType.BIAS, FrameType.DARK, FrameType.FLAT)
 
 
@@ -100,6 +101,8 @@ class MasterMaker:
         for raw in raws:
             source = await self._files.source(raw)
             header = await in_thread(_header, source)
+            if frame_type is FrameType.FLAT and await in_thread(_is_saturated, source, header):
+                continue
             setup = setup_of(header, frame_type)
             for known, members in groups:
                 if combinable(known, setup, self._rules.temperature_tolerance):
@@ -218,6 +221,14 @@ def _header(source: Source) -> dict[str, CardValue]:
     from pytel.imaging.fits import read_header
 
     return read_header(Path(source.path or ""))
+
+
+def _is_saturated(source: Source, header: Mapping[str, CardValue]) -> bool:
+    """Whether a flat shows the detector's limit instead of the light; twilight flats are first too bright."""
+    from pytel.imaging.masters import middle_counts
+
+    limit = header.get("SATURATE")
+    return isinstance(limit, int | float) and middle_counts(Path(source.path or "")) > _FULL * limit
 
 
 def _digest(names: Iterable[str]) -> str:
