@@ -341,9 +341,13 @@ def _reach(points: _Points, sign: int, span: float) -> float:
     order = slice(None) if sign > 0 else slice(None, None, -1)
     x, size = points.x[order], points.size[order]
     lowest = int(np.argmin(size))
-    before = max(0, lowest - 1)
+    # Frames may be taken again at one place.
+    elsewhere = np.flatnonzero(x[:lowest] != x[lowest])
+    if not len(elsewhere):
+        return span / 2
+    before = int(elsewhere[-1])
     rise = float(size[before] - size[lowest])
-    if lowest == before or rise <= 0:
+    if rise <= 0:
         return span / 2
     slope = rise / abs(float(x[before] - x[lowest]))
     past = abs(float(x[-1] - x[lowest]))

@@ -7,8 +7,9 @@ import functools
 import multiprocessing
 import os
 import socket
+import threading
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
@@ -63,40 +64,50 @@ class ProcessWorkers:
     def __init__(self, count: int, nice: int) -> None:
         self.count = count
         self._nice = nice
+        # Only threads touch the pool: what it lets go of at its end writes to pipes.
         self._pool: ProcessPoolExecutor | None = None
+        self._generation = 0
+        self._lock = threading.Lock()
 
     async def run(self, function: Callable[[J], Product], job: J) -> Product:
         """Run a job; when its process dies (killed, out of memory), run it in another."""
         for _ in range(_TRIES):
-            pool = await in_thread(self._opened)
+            generation, future = await in_thread(self._submitted, function, job)
             try:
                 async with clock.deadline(patient(_PATIENCE, _PATIENCE)):
-                    return await asyncio.wrap_future(await in_thread(pool.submit, function, job))
+                    return await asyncio.wrap_future(future)
             except BrokenProcessPool:
-                self._drop(pool)
+                await in_thread(self._drop, generation)
             except TimeoutError as error:
-                self._drop(pool)
+                await in_thread(self._drop, generation)
                 raise Timeout(
                     f"a frame was not reduced within {_PATIENCE:.0f} s: is the machine overloaded?"
                 ) from error
         raise WorkerLost(f"the process that reduces died {_TRIES} times over one frame: is there memory enough?")
 
-    def _opened(self) -> ProcessPoolExecutor:
-        if self._pool is None:
-            context = multiprocessing.get_context("spawn")
-            self._pool = ProcessPoolExecutor(self.count, context, initializer=_begin, initargs=(self._nice,))
-        return self._pool
+    def _submitted(self, function: Callable[[J], Product], job: J) -> tuple[int, Future[Product]]:
+        """Give a job to the processes; tells which generation of them."""
+        with self._lock:
+            if self._pool is None:
+                context = multiprocessing.get_context("spawn")
+                self._pool = ProcessPoolExecutor(self.count, context, initializer=_begin, initargs=(self._nice,))
+                self._generation += 1
+            try:
+                return self._generation, self._pool.submit(function, job)
+            except BrokenProcessPool as error:
+                broken: Future[Product] = Future()
+                broken.set_exception(error)
+                return self._generation, broken
 
-    def _drop(self, pool: ProcessPoolExecutor) -> None:
-        if self._pool is pool:
-            self._pool = None
-            _end(pool)
+    def _drop(self, generation: int) -> None:
+        with self._lock:
+            if self._pool is not None and self._generation == generation:
+                pool, self._pool = self._pool, None
+                _end(pool)
 
     async def close(self) -> None:
         """End the processes, in the middle of what they do: it is done again at the next start."""
-        pool, self._pool = self._pool, None
-        if pool is not None:
-            await in_thread(_end, pool)
+        await in_thread(self._drop, self._generation)
 
 
 def _begin(nice: int) -> None:
