@@ -344,8 +344,10 @@ def test_starting_anew(folder: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 def test_nights_with_faults(folder: Path) -> None:
-    assert "all that must hold, held" in run(block_with("first-night.md", "pytel nights").commands[0], folder)
+    command = block_with("first-night.md", "pytel nights").commands[0]
+    assert "all that must hold, held" in run(command, folder, seconds=360)
 
 
 @pytest.mark.slow

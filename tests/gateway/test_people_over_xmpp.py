@@ -56,6 +56,7 @@ class XmppSite:
         login = ("--user", user) if user else ()
         command = ("curl", "-sS", *login, "-w", "\n%{http_code}", *arguments)
         done = subprocess.run(command, capture_output=True, timeout=100, check=False)
+        assert done.returncode == 0, (done.stderr, self.output())
         body, _, status = done.stdout.rpartition(b"\n")
         return int(status or 0), body
 

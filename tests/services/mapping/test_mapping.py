@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pytel.base.errors import InvalidParams
@@ -263,6 +263,7 @@ def test_garbage_is_refused_or_is_right(given_json: Any) -> None:
 
 
 @given(st.dictionaries(st.sampled_from(["az", "temperature", "light", "when", "name", "parts", "lit"]), JSON))
+@example({"temperature": 10**400})
 def test_what_cannot_be_sent_is_refused(ours: dict[str, Any]) -> None:
     text = {name: {"from": name} for name in ("az", "light", "when")} | {
         "t": {"from": "temperature", "unit": "degF"},

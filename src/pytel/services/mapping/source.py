@@ -173,7 +173,11 @@ def to_theirs(source: Source, value: Any, annotation: Any, name: str) -> Any:
         return value
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise InvalidParams(f"{name} is {shown(value)}, but must be a number")
-    number = line_of(source, annotation).theirs(value)
+    line = line_of(source, annotation)
+    try:
+        number = line.theirs(value)
+    except OverflowError:
+        number = math.inf
     if not math.isfinite(number):
         raise InvalidParams(f"{name} is beyond all numbers")
     return number

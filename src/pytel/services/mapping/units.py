@@ -25,7 +25,7 @@ class Line(NamedTuple):
         return theirs * self.factor + self.offset
 
     def theirs(self, ours: float) -> float:
-        """Convert one of our numbers for the other system."""
+        """Convert one of our numbers for the other system. Raises `OverflowError` beyond all numbers."""
         return (ours - self.offset) / self.factor
 
 
