@@ -14,7 +14,7 @@ ARGS  ?=
 
 help:
 	@echo "make demo       a simulated observatory observes a night (ARGS=--help shows how it can be run)"
-	@echo "make test       all tests but the endurance ones; installs what it needs of Debian (astrometry.net, Prosody, ejabberd)"
+	@echo "make test       all tests but the endurance ones; installs what it needs of Debian (XMPP servers, INDI ...)"
 	@echo "make test-fast  the tests that need less than two minutes together"
 	@echo "make check      style, types, imports between the rooms"
 	@echo "make docs       the pages and pictures that follow from the code"

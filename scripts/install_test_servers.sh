@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Installs the outside programs that some tests ask: astrometry.net with indexes for fields of 22 arcmin and wider, and
-# the XMPP servers Prosody and ejabberd. The tests run these as children of their own: as services they stay off.
+# Installs the outside programs that some tests ask: astrometry.net with indexes for fields of 22 arcmin and wider,
+# indiserver with its simulators, and the XMPP servers Prosody and ejabberd. The tests run these as children of their
+# own: as services they stay off.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -10,6 +11,7 @@ packages=(
     astrometry-data-tycho2-08-littleendian
     astrometry-data-tycho2-09-littleendian
     astrometry-data-tycho2-10-19-littleendian
+    indi-bin
 )
 servers=(prosody lua-unbound ejabberd libnss-wrapper)
 tools=(iproute2 openssl)

@@ -104,15 +104,15 @@ def test_frames_of_something_else_are_never_measured(reference: Reference, metho
         reference.offset_of(empty(50), method=method)  # type: ignore[arg-type]
 
 
-@pytest.mark.slow
-def test_no_pair_of_300_foreign_fields_is_measured() -> None:
+@pytest.mark.parametrize("count", [pytest.param(12, marks=pytest.mark.slow), pytest.param(25, marks=pytest.mark.soak)])
+def test_no_pair_of_foreign_fields_is_measured(count: int) -> None:
     frames = [
-        exposed(SIZE, *scattered(12 + 3 * seed, SIZE, seed=2000 + seed), seed=seed, hot=150) for seed in range(25)
+        exposed(SIZE, *scattered(12 + 3 * seed, SIZE, seed=2000 + seed), seed=seed, hot=150) for seed in range(count)
     ]
     references = [Reference(frame) for frame in frames]
     measured = []
-    for first in range(25):
-        for second in range(first + 1, 25):
+    for first in range(count):
+        for second in range(first + 1, count):
             try:
                 measured.append((first, second, references[first].offset_of(frames[second])))
             except OffsetError:
