@@ -108,6 +108,10 @@ class Vector(msgspec.Struct, frozen=True, kw_only=True):
             raise self._wrong(name, "no text")
         return value
 
+    def members_on(self, *names: str) -> bool:
+        """Whether all these switches are there and on; never raises."""
+        return all(name in self.members and self.members[name].value is True for name in names)
+
     def chosen(self) -> str | None:
         """The first switch that is on, None when there is none."""
         return next((name for name, member in self.members.items() if member.value is True), None)
