@@ -77,6 +77,7 @@ from pytel.interfaces.guideport import GuideDirection, GuidePort, GuidePortCapab
 from pytel.interfaces.imagearchive import ArchivedImage, ImageArchive, ImageArchived, ImageArchiveState
 from pytel.interfaces.images import FrameType, ImageRef, NewImage
 from pytel.interfaces.imagestore import ImageStore, ImageStoreCapabilities, ImageStoreState, StoreAccess, StoreDirectory
+from pytel.interfaces.indi import IndiProperties, IndiProperty
 from pytel.interfaces.motion import MotionStatus
 from pytel.interfaces.notifier import Notified, Notifier, Urgency
 from pytel.interfaces.observer import NightEnded, Observer, ObserverState, ObserverStatus
@@ -202,6 +203,8 @@ __all__ = [
     "ImageStore",
     "ImageStoreCapabilities",
     "ImageStoreState",
+    "IndiProperties",
+    "IndiProperty",
     "Lease",
     "MasterFrame",
     "MotionStatus",

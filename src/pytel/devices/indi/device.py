@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Protocol, cast
 
 from pytel.base.errors import ConfigError, ConnectionLost, NotFound, NotReady, PytelError
+from pytel.base.units import Seconds
 from pytel.devices.indi.handle import CONNECTION, IndiDevice
 from pytel.devices.indi.properties import Kind, PropertyState, Vector
 from pytel.devices.indi.shared import acquire_client, release_client
@@ -51,9 +53,7 @@ class IndiDriver(Module, IndiProperties):
     """
 
     _indi: IndiDevice | None = None
-    _needed: tuple[str, ...] = ()
-    _connected = False
-    _told: str | None = None
+    _indi_link: _LinkToDevice | None = None
 
     @property
     def indi(self) -> IndiDevice:
@@ -69,16 +69,14 @@ class IndiDriver(Module, IndiProperties):
         `read_capabilities` and `on_connect` run each time. Raises `ConnectionLost`, `NotReady` (the device or a
         property does not come), `DeviceError` (it does not connect): the module is started again later.
         """
-        config = cast("IndiConfig", self.config)
-        if self._indi is None:
+        if self._indi is None or self._indi_link is None:
+            config = cast("IndiConfig", self.config)
             client = await acquire_client(config.server)
             self.at_stop(lambda: release_client(client))
             self._indi = IndiDevice(client, config.device)
-            self._changed = asyncio.Event()
-            client.on_presence(config.device, lambda present: self._changed.set())
-            self._indi.on_change(self._hear)
-        self._needed = properties
-        await self._connect()
+            self._indi_link = _LinkToDevice(self, self._indi, config.connect_time)
+        self._indi_link.needed = properties
+        await self._indi_link.connect()
 
     async def read_capabilities(self) -> None:
         """Read what the hardware is like (limits, sizes, positions) into the driver; at each connect."""
@@ -89,77 +87,92 @@ class IndiDriver(Module, IndiProperties):
     async def on_disconnect(self) -> None:
         """The device is gone, or no longer connected to its hardware; `indi` raises until `on_connect`."""
 
-    async def _connect(self) -> None:
+    @background
+    async def keep_device_connected(self) -> None:
+        """Connect anew whenever the device comes back; told and logged once when it is lost, and once when back."""
+        if self._indi_link is not None:
+            await self._indi_link.keep()
+
+    # properties that no interface knows
+
+    async def indi_names(self) -> list[str]:
+        """The names of the device's properties, sorted."""
+        _known(self.indi, CONNECTION)
+        return sorted(self.indi.client.vectors(self.indi.name))
+
+    async def indi_get(self, property: str) -> IndiProperty:  # noqa: A002 - the word of the protocol
+        """A property as the device last told it."""
+        return as_property(_known(self.indi, property))
+
+    async def indi_set(self, property: str, values: dict[str, bool | float | str]) -> IndiProperty:  # noqa: A002
+        """Ask for other values, and wait until the device answers that it has them or works on it."""
+        _known(self.indi, property)
+        return as_property(await self.indi.set(property, values, _SET_PATIENCE, done=_is_answer))
+
+
+class _LinkToDevice:
+    """Keeps the device of a driver connected."""
+
+    def __init__(self, driver: IndiDriver, device: IndiDevice, connect_time: Seconds) -> None:
+        self._driver, self._device, self._connect_time = driver, device, connect_time
+        self.needed: tuple[str, ...] = ()
         self._connected = False
-        await self.indi.connect(*self._needed, patience=cast("IndiConfig", self.config).connect_time)
-        await self.read_capabilities()
-        await self.on_connect()
-        self._connected = True
+        self._told: str | None = None
+        self._changed = asyncio.Event()
+        device.client.on_presence(device.name, lambda present: self._changed.set())
+        device.on_change(self._hear)
 
     def _hear(self, vector: Vector) -> None:
-        if vector.name == CONNECTION and not self.indi.connected:
+        if vector.name == CONNECTION and not self._device.connected:
             self._changed.set()
 
-    @background
-    async def keep_connected(self) -> None:
-        """Connect anew whenever the device comes back; told and logged once when it is lost, and once when back."""
-        if self._indi is None:
-            return
+    async def connect(self) -> None:
+        """Connect, and have the driver learn what the device is like."""
+        self._connected = False
+        await self._device.connect(*self.needed, patience=self._connect_time)
+        await self._driver.read_capabilities()
+        await self._driver.on_connect()
+        self._connected = True
+
+    async def keep(self) -> None:
+        """Connect anew when the device comes back, for ever."""
         while True:
             self._changed.clear()
-            if not (self._connected and self.indi.connected):
+            if not (self._connected and self._device.connected):
                 await self._again()
-            timeout = None if self._connected else _LOOK_AGAIN
-            try:
-                async with asyncio.timeout(timeout):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(None if self._connected else _LOOK_AGAIN):
                     await self._changed.wait()
-            except TimeoutError:
-                continue
 
     async def _again(self) -> None:
         if self._connected:
             self._connected = False
-            self._tell(ConnectionLost(f"{self.indi.name} of {self.indi.client.address} is gone"))
-            await self.on_disconnect()
+            self._tell(ConnectionLost(f"{self._device.name} of {self._device.client.address} is gone"))
+            await self._driver.on_disconnect()
         try:
-            await self._connect()
+            await self.connect()
         except ConfigError:
             raise
         except PytelError as error:
             self._tell(error)
         else:
             self._told = None
-            self.clear_alarm(_ALARM)
-            self.log.info("%s is back", self.indi.name)
+            self._driver.clear_alarm(_ALARM)
+            self._driver.log.info("%s is back", self._device.name)
 
     def _tell(self, error: PytelError) -> None:
         """Raise the alarm once for each kind of trouble."""
         if self._told != error.name:
             self._told = error.name
-            self.raise_alarm(_ALARM, error)
+            self._driver.raise_alarm(_ALARM, error)
 
-    # properties that no interface knows
 
-    async def indi_names(self) -> list[str]:
-        """The names of the device's properties, sorted."""
-        self._property(CONNECTION)
-        return sorted(self.indi.client.vectors(self.indi.name))
-
-    async def indi_get(self, property: str) -> IndiProperty:  # noqa: A002 - the word of the protocol
-        """A property as the device last told it."""
-        return as_property(self._property(property))
-
-    async def indi_set(self, property: str, values: dict[str, bool | float | str]) -> IndiProperty:  # noqa: A002
-        """Ask for other values, and wait until the device answers that it has them or works on it."""
-        self._property(property)
-        return as_property(await self.indi.set(property, values, _SET_PATIENCE, done=_is_answer))
-
-    def _property(self, name: str) -> Vector:
-        try:
-            return self.indi.vector(name)
-        except NotReady as error:
-            names = ", ".join(sorted(self.indi.client.vectors(self.indi.name))) or "none"
-            raise NotFound(f"{self.indi.name} has no property {name!r}; it has {names}") from error
+def _known(device: IndiDevice, name: str) -> Vector:
+    try:
+        return device.vector(name)
+    except NotReady as error:
+        names = ", ".join(sorted(device.client.vectors(device.name))) or "none"
+        raise NotFound(f"{device.name} has no property {name!r}; it has {names}") from error
 
 
 def _is_answer(vector: Vector) -> bool:
