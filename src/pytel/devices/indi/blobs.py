@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 
 from pytel.base import clock
 from pytel.base.errors import ConnectionLost, DeviceError, DeviceTimeout, NotReady, PytelError
@@ -36,26 +38,31 @@ class Blob:
     """One BLOB; `close` it when its bytes are no longer needed (the next ones then have room)."""
 
     def __init__(
-        self, begins: BlobBegins, form: str, data: memoryview, received: float, release: Callable[[], None]
+        self,
+        begins: BlobBegins,
+        form: str,
+        data: memoryview,
+        received: float,
+        release: Callable[[memoryview], None],
     ) -> None:
         self.device, self.name = begins.vector.get("device", ""), begins.vector.get("name", "")
         self.member = begins.attributes.get("name", "")
         self.format = form
         """Such as ".fits"; the ".z" of compressed ones is gone, as they are unpacked."""
         self.data = data
-        """The bytes, read-only; shared memory of the server's where it came through its Unix socket."""
+        """The bytes, read-only; what is made of them (an array) stays whole after `close`."""
         self.timestamp = begins.vector.get("timestamp", "")
         """When the server says it was made, as it says it."""
         self.received = received
         """Site time (Unix seconds) when its last byte came."""
-        self._release: Callable[[], None] | None = release
+        self._release: Callable[[memoryview], None] | None = release
 
     def close(self) -> None:
         """Let go of the bytes; harmless when that is done."""
         if self._release is not None:
             release, self._release = self._release, None
-            self.data = memoryview(b"")
-            release()
+            data, self.data = self.data, memoryview(b"")
+            release(data)
 
     def __del__(self) -> None:
         self.close()
@@ -72,6 +79,7 @@ class BlobStream:
         self._room = asyncio.Event()
         self._defined = asyncio.Event()
         self._kept = 0
+        self._spare: bytearray | None = None
         self._under_way: tuple[BlobBegins, Unpacking] | None = None
 
     async def __aenter__(self) -> BlobStream:
@@ -164,7 +172,8 @@ class BlobStream:
         while self._kept >= KEPT:
             self._room.clear()
             await self._room.wait()
-        unpacking = Unpacking(self.device, begins.attributes)
+        unpacking = Unpacking(self.device, begins.attributes, self._spare)
+        self._spare = None
         self._kept += 1
         self._under_way = begins, unpacking
         if begins.attributes.get("attached") == "true":
@@ -175,10 +184,12 @@ class BlobStream:
             return
         (begins, unpacking), self._under_way = self._under_way, None
         try:
-            self._add(Blob(begins, unpacking.format, unpacking.finish(), clock.time(), self._released))
+            data = unpacking.finish()
         except DeviceError as error:
-            self._released()
+            self._release(unpacking)
             self._add(error)
+        else:
+            self._add(Blob(begins, unpacking.format, data, clock.time(), partial(self._release, unpacking)))
 
     def _hear(self, element: Element) -> None:
         attributes = element.attributes
@@ -197,14 +208,18 @@ class BlobStream:
         self._ready.append(what)
         self._came.set()
 
-    def _released(self) -> None:
+    def _release(self, unpacking: Unpacking, data: memoryview | None = None) -> None:
+        with contextlib.suppress(BufferError):
+            if data is not None:
+                data.release()
+        self._spare = unpacking.spare() or self._spare
         self._kept -= 1
         self._room.set()
 
     def _lost(self, error: ConnectionLost) -> None:
         if self._under_way is not None:
-            self._under_way = None
-            self._released()
+            (_, unpacking), self._under_way = self._under_way, None
+            self._release(unpacking)
         if not (self._ready and isinstance(self._ready[-1], ConnectionLost)):
             self._add(ConnectionLost(error.message))
 

@@ -23,7 +23,7 @@ _F_GET_SEALS, _F_SEAL_SHRINK = 1034, 2
 class Unpacking:
     """A BLOB under way. What is wrong with it is told by `finish`, so that the stream goes on behind it."""
 
-    def __init__(self, device: str, attributes: Attributes) -> None:
+    def __init__(self, device: str, attributes: Attributes, spare: bytearray | None = None) -> None:
         self._device, self._wrong = device, ""
         given = attributes.get("size", "")
         size = int(given) if given.isascii() and given.isdecimal() and len(given) < 12 else -1
@@ -33,7 +33,7 @@ class Unpacking:
         self._inflate = zlib.decompressobj() if form.endswith(_COMPRESSED) else None
         self.format = form.removesuffix(_COMPRESSED)
         # Pages are taken as they are filled: what is announced and never sent costs nothing.
-        self._buffer = bytearray(size)
+        self._buffer = spare if spare is not None and len(spare) == size else bytearray(size)
         self._view = memoryview(self._buffer)
         self._filled = 0
         self._carry = b""
@@ -55,7 +55,7 @@ class Unpacking:
         if decoded is None:
             decoded = self._with_care(self._carry + data[start:stop])
         else:
-            self._carry = data[cut:stop].replace(b"\n", b"")
+            self._carry = data[cut:stop].translate(None, _WHITE)
         self._fill(decoded)
 
     def _decoded(self, piece: Any, size: int) -> bytes | None:
@@ -129,6 +129,16 @@ class Unpacking:
         if self._wrong:
             raise DeviceError(f"a BLOB of {self._device} {self._wrong}; look at its INDI driver", device=self._device)
         return self._view.toreadonly()
+
+    def spare(self) -> bytearray | None:
+        """The memory of the BLOB for another one; None when somebody still looks at it."""
+        self._view.release()
+        try:
+            # Python refuses to change the size of what is looked at.
+            self._buffer.append(self._buffer.pop())
+        except (BufferError, IndexError):
+            return None
+        return self._buffer
 
 
 def _is_sealed(descriptor: int) -> bool:
