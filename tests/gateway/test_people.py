@@ -14,12 +14,12 @@ from gateway.kit import house as open_house
 from pytel.base import clock
 from pytel.base.errors import ConnectionLost
 from pytel.base.threads import in_thread
-from pytel.bus import door, passwords
+from pytel.bus import attempts, door, passwords
 from pytel.bus import people as accounts
 from pytel.bus.address import Address
+from pytel.bus.attempts import ADDRESS_FAILURES, NAME_FAILURES
 from pytel.bus.contract import Builtin, Call, Card, Role
-from pytel.gateway import attempts, outsiders
-from pytel.gateway.doorkeeper import ADDRESS_FAILURES, NAME_FAILURES
+from pytel.gateway import outsiders
 
 LOG_IN = {"name": "anna", "password": PASSWORDS["anna"]}
 

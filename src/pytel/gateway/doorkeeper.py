@@ -6,7 +6,6 @@ import asyncio
 import base64
 import binascii
 import contextlib
-import math
 import secrets
 from collections.abc import Callable
 from typing import NamedTuple
@@ -15,20 +14,15 @@ import msgspec
 
 from pytel.base.errors import Busy, PytelError
 from pytel.base.threads import in_thread
+from pytel.bus.attempts import Attempts, TooManyAttempts
 from pytel.bus.contract import Role
-from pytel.bus.http.places import network
 from pytel.bus.passwords import Hashing, PasswordChecker, Remembered
 from pytel.bus.people import LONGEST_PASSWORD, AccountsFile
-from pytel.gateway.attempts import Allowance
 from pytel.gateway.outsiders import Outsiders
 from pytel.gateway.refusal import Refusal
 from pytel.gateway.sessions import Account, Session, Sessions
 
 LONGEST_NAME = 100
-ADDRESS_FAILURES = (20, 3.0)
-"""Failures that an address may have at once, and seconds until it may have one more."""
-NAME_FAILURES = (20, 6.0)
-"""The same for a name, from wherever it is tried."""
 
 
 class Person(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,8 +51,7 @@ class Doorkeeper:
         self.sessions = sessions
         self._hashing = Hashing()
         self._remembered = Remembered()
-        self._by_address = Allowance(*ADDRESS_FAILURES)
-        self._by_name = Allowance(*NAME_FAILURES)
+        self._attempts = Attempts()
         self.failed: Callable[[str, str], None] = lambda name, address: None
         """Called with the name given and the address of each failed attempt."""
 
@@ -125,8 +118,7 @@ class Doorkeeper:
             await self._look_again()
             holder = self._accounts.holder(token)
         if holder is None:
-            self._refuse_too_many(address, None)
-            self._by_address.charge(network(address))
+            self._charge(address, None)
             self.failed("", address)
             raise _unknown("this token is not known, or no longer good")
         name, label = holder
@@ -148,14 +140,13 @@ class Doorkeeper:
             raise _unknown("name or password is wrong")
         if (account := self._known(name, password)) is not None:
             return account
-        self._refuse_too_many(address, name)
         self._charge(address, name)  # before it is checked: many at once are no way around the limit
         await self._look_again()
         account = await self._ask(name, password)
         if account is None:
             self.failed(name, address)
             raise _unknown("name or password is wrong")
-        self._give_back(address, name)
+        self._attempts.give_back(address, name)
         return account
 
     def _known(self, name: str, password: str) -> Account | None:
@@ -208,22 +199,11 @@ class Doorkeeper:
         if self._outside is not None:
             await self._outside.close()
 
-    def _refuse_too_many(self, address: str, name: str | None) -> None:
-        wait = self._by_address.wait(network(address))
-        if name is not None:
-            wait = max(wait, self._by_name.wait(name))
-        if wait > 0:
-            seconds = math.ceil(wait)
-            message = f"too many wrong attempts; try again in {seconds} s"
-            raise Refusal(429, message, {"Retry-After": str(seconds)})
-
-    def _charge(self, address: str, name: str) -> None:
-        self._by_address.charge(network(address))
-        self._by_name.charge(name)
-
-    def _give_back(self, address: str, name: str) -> None:
-        self._by_address.give_back(network(address))
-        self._by_name.give_back(name)
+    def _charge(self, address: str, name: str | None) -> None:
+        try:
+            self._attempts.charge(address, name)
+        except TooManyAttempts as error:
+            raise Refusal(429, error.message, {"Retry-After": str(error.data["seconds"])}) from error
 
 
 def _unknown(message: str) -> Refusal:

@@ -16,6 +16,7 @@ from pytel.archive.http.people import PeopleAuthenticator
 from pytel.archive.http.server import HttpSettings, ImageServer
 from pytel.base.errors import ConnectionLost
 from pytel.base.threads import in_thread
+from pytel.bus import attempts
 from pytel.bus.contract import Role
 from pytel.bus.people import AccountsFile, add_account, add_token, remove_account
 
@@ -105,6 +106,10 @@ async def test_people_whom_somebody_else_knows_come_in(served: Served, elsewhere
     elsewhere.is_there = False
     answer = await served.ask("GET", f"/images/{image}", token="", Authorization=basic("karl", "whatever"))
     assert (answer.status, answer.error) == (503, "ConnectionLost")
+    answer = await served.ask("GET", f"/images/{image}", token="", Authorization=basic("anna", PASSWORD))
+    assert answer.status == 200  # her password is in the file
+    answer = await served.ask("GET", f"/images/{image}", token="", Authorization=basic("anna", "wrong horse"))
+    assert (answer.status, answer.error) == (503, "ConnectionLost")  # as for a name that is not
 
 
 async def test_nobody_else_sees_passwords_of_the_file(served: Served, elsewhere: Elsewhere) -> None:
@@ -121,3 +126,31 @@ async def test_who_was_taken_out_stays_out(served: Served, accounts: Path) -> No
     async with asyncio.timeout(20):
         while (await served.ask("GET", f"/images/{image}", token="", Authorization=shown)).status != 401:  # noqa: ASYNC110 - nobody tells of it
             await asyncio.sleep(0.2)
+
+
+async def test_who_is_wrong_too_often_has_to_wait(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attempts, "monotonic", lambda: 1000.0)
+    image = await served.put_image()
+    most = attempts.ADDRESS_FAILURES[0]
+    right = basic("anna", PASSWORD)
+    assert (await served.ask("GET", f"/images/{image}", token="", Authorization=right)).status == 200
+    tried = await asyncio.gather(
+        *(
+            served.ask("GET", f"/images/{image}", token="", Authorization=basic("otto", f"wrong {n}"))
+            for n in range(most + 10)
+        )
+    )
+    assert sorted(answer.status for answer in tried) == [401] * most + [429] * 10
+    for shown in (basic("otto", "his own"), "Bearer pytel_guess"):
+        answer = await served.ask("GET", f"/images/{image}", token="", Authorization=shown)
+        assert (answer.status, answer.error) == (429, "TooManyAttempts")
+        assert int(answer.headers["retry-after"]) > 0
+    assert (await served.ask("GET", f"/images/{image}", token="", Authorization=right)).status == 200
+    assert (await served.ask("GET", f"/images/{image}")).status == 200  # modules come with the store's own token
+
+
+async def test_where_the_accounts_are_stays_here(served: Served, accounts: Path) -> None:
+    await in_thread(accounts.write_text, "{")
+    answer = await served.ask("GET", f"/images/{'0' * 26}", token="", Authorization=basic("anna", PASSWORD))
+    assert (answer.status, answer.error) == (503, "NotReady")
+    assert str(accounts.parent).encode() not in answer.body

@@ -14,7 +14,7 @@ import pytel.bus.http.listener as listener
 from bus.cast import EchoModule
 from bus.harness import Endpoint, event, publish, state, until
 from bus.http.http_kit import PASSWORDS, TOKEN, HttpSite, basic, curl
-from pytel.bus import passwords
+from pytel.bus import attempts, passwords
 from pytel.bus.http import credentials
 from pytel.bus.http.accounts import member_account
 from pytel.bus.http.credentials import Signer
@@ -132,7 +132,11 @@ async def test_a_right_password_is_hashed_once_a_wrong_one_and_nobodys_each_time
     assert sorted(hashed) == sorted([PASSWORDS["otto"], *["wrong"] * 3, *["guess"] * 3])
 
 
-async def test_too_many_log_ins_at_once_are_put_off_and_others_go_on(http_site: HttpSite) -> None:
+async def test_too_many_log_ins_at_once_are_put_off_and_others_go_on(
+    http_site: HttpSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for limit in ("ADDRESS_FAILURES", "NAME_FAILURES"):  # as from as many addresses, by as many names
+        monkeypatch.setattr(attempts, limit, (100, 3.0))
     await http_site.start(EchoModule, "echo")
     async with curl(http_site, "echo", None) as echo, curl(http_site, "echo", "otto") as otto:
         await otto.result("whoami")
@@ -143,6 +147,26 @@ async def test_too_many_log_ins_at_once_are_put_off_and_others_go_on(http_site: 
         statuses = [status for status, _ in await asyncio.gather(*guesses)]
         assert set(statuses) == {401, 503}
         assert await otto.result("whoami") == "otto as observer"
+
+
+async def test_who_is_wrong_too_often_has_to_wait(http_site: HttpSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attempts, "monotonic", lambda: 1000.0)
+    await http_site.start(EchoModule, "echo")
+    async with curl(http_site, "echo", None) as echo, curl(http_site, "echo", "otto") as otto:
+        await otto.result("whoami")
+        most = attempts.ADDRESS_FAILURES[0]
+        tried = await asyncio.gather(
+            *(echo.post(ASK, Authorization=basic("olga", str(number))) for number in range(most + 10))
+        )
+        assert sorted(status for status, _ in tried) == [401] * most + [429] * 10
+        for shown in (basic("vera", PASSWORDS["vera"]), "Bearer pytel_guess"):
+            async with echo.session.get(f"{echo.url}/state", headers={"Authorization": shown}) as response:
+                assert response.status == 429
+                assert int(response.headers["Retry-After"]) > 0
+                assert (await response.json())["error"]["data"]["name"] == "TooManyAttempts"
+        assert await otto.result("whoami") == "otto as observer"  # who was right before needs no attempt
+        status, _ = await echo.post(ASK, Authorization=f"Bearer {TOKEN}")
+        assert status == 200  # nor does a token that is known
 
 
 async def test_a_web_page_cannot_post_a_form(http_site: HttpSite) -> None:

@@ -41,6 +41,7 @@ from pytel.base.errors import (
     Timeout,
 )
 from pytel.base.threads import in_thread
+from pytel.bus.attempts import TooManyAttempts
 from pytel.bus.contract import Role
 from pytel.bus.http.credentials import Unauthenticated
 from pytel.bus.http.openapi import PATH, Described
@@ -66,6 +67,7 @@ _STATUS: tuple[tuple[type[PytelError], int], ...] = (
     (Conflict, 409),
     (ChecksumError, 422),
     (ImageError, 422),
+    (TooManyAttempts, 429),
     (Busy, 503),
     (NotReady, 503),
     (ConnectionLost, 503),
@@ -220,6 +222,8 @@ class StoreApp:
             fields["content-range"] = f"bytes */{error.data.get('size', '*')}"
         if status == 503:
             fields["retry-after"] = "1"
+        if isinstance(error, TooManyAttempts):
+            fields["retry-after"] = str(error.data["seconds"])
         return error_answer(error, status, fields)
 
 

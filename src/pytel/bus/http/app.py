@@ -14,6 +14,7 @@ from starlette.routing import Route
 from pytel.base import clock
 from pytel.base.errors import Busy, InternalError, InvalidRequest, LimitExceeded, NotFound, PytelError
 from pytel.bus import envelope
+from pytel.bus.attempts import TooManyAttempts
 from pytel.bus.contract import Builtin, Caller, Role
 from pytel.bus.http import sse
 from pytel.bus.http.credentials import Doorkeeper, Unauthenticated
@@ -38,7 +39,12 @@ HEARTBEAT = 3.0
 MAX_READERS = 200
 """Streams that people may read at once; modules get theirs in any case."""
 _HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
-_STATUS: dict[type[PytelError], int] = {Unauthenticated: 401, LimitExceeded: 413, Busy: 503}
+_STATUS: dict[type[PytelError], int] = {
+    Unauthenticated: 401,
+    LimitExceeded: 413,
+    TooManyAttempts: 429,
+    Busy: 503,
+}
 
 
 class Asker(NamedTuple):
@@ -91,7 +97,8 @@ class _Surface:
         self._inside = inside
 
     async def _caller(self, request: Request) -> Caller:
-        return await self._inside.doorkeeper.caller_of(request.headers.get("authorization", ""))
+        address = request.client.host if request.client is not None else "unknown"
+        return await self._inside.doorkeeper.caller_of(request.headers.get("authorization", ""), address)
 
     async def rpc(self, request: Request) -> Response:
         caller = await self._caller(request)
@@ -195,6 +202,8 @@ def _refused(request: Request, error: Exception) -> Response:
     headers = {"connection": "close"}  # what is left of a body that was not read must not be taken for a request
     if status == 401:
         headers["www-authenticate"] = 'Basic realm="pytel", charset="UTF-8"'
+    if isinstance(told_error, TooManyAttempts):
+        headers["retry-after"] = str(told_error.data["seconds"])
     body = {"jsonrpc": "2.0", "id": None, "error": envelope.wire_error(told_error)}
     return _json(body, status, headers)
 

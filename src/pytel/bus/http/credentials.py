@@ -16,6 +16,7 @@ import time
 from pytel.base import clock
 from pytel.base.errors import ConfigError, NotAllowed
 from pytel.base.threads import in_thread
+from pytel.bus.attempts import Attempts
 from pytel.bus.contract import Caller, Role
 from pytel.bus.http.accounts import Accounts
 from pytel.bus.passwords import Hashing, Remembered
@@ -76,16 +77,20 @@ class Doorkeeper:
         self._known: dict[str, tuple[Caller, float]] = {}
         self._hashing = Hashing()
         self._remembered = Remembered()
+        self._attempts = Attempts()
         self._refreshed = -math.inf
         self._refreshing = asyncio.Lock()
 
-    async def caller_of(self, authorization: str) -> Caller:
-        """Who sends the header `Authorization`. Raises `Unauthenticated`, and `Busy` when too many log in at once."""
+    async def caller_of(self, authorization: str, address: str) -> Caller:
+        """Who sends the header `Authorization`, from an address.
+
+        Raises `Unauthenticated`, `TooManyAttempts`, and `Busy` when too many log in at once.
+        """
         scheme, _, value = authorization.partition(" ")
         if scheme.lower() == "bearer":
-            return await self._member(value) if "~" in value else await self._bearer(value.strip())
+            return await self._member(value) if "~" in value else await self._bearer(value.strip(), address)
         if scheme.lower() == "basic":
-            return await self._basic(value)
+            return await self._basic(value, address)
         raise Unauthenticated("log in: HTTP Basic with name and password, or a bearer token")
 
     async def _member(self, token: str) -> Caller:
@@ -117,23 +122,26 @@ class Doorkeeper:
             raise Unauthenticated("this token has expired; are the clocks of both hosts right?")
         return account.caller(name), good_until
 
-    async def _bearer(self, token: str) -> Caller:
+    async def _bearer(self, token: str, address: str) -> Caller:
         people = await self._known_people()
         if (holder := people.holder(token)) is None:
+            self._attempts.charge(address, None)
             raise Unauthenticated("this token is not known, or no longer good")
         return self._person(holder[0], people.accounts[holder[0]].role)
 
-    async def _basic(self, value: str) -> Caller:
+    async def _basic(self, value: str, address: str) -> Caller:
         name, password = _name_and_password(value)
         people = await self._known_people()
         if (holder := people.holder(password)) is not None and holder[0] == name:
-            return await self._bearer(password)
+            return await self._bearer(password, address)
         account = people.accounts.get(name) if len(password) <= LONGEST_PASSWORD else None
         stamp = account.password if account is not None else ""
         if account is None or self._remembered.get(name, password, stamp) is None:
+            self._attempts.charge(address, name)  # before it is checked: many at once are no way around the limit
             right = await self._hashing.is_right(stamp or None, password[:LONGEST_PASSWORD])
             if not right or account is None:
                 raise Unauthenticated("name or password is wrong")
+            self._attempts.give_back(address, name)
             self._remembered.put(name, password, stamp, account.role)
         return self._person(name, account.role)
 
