@@ -39,6 +39,7 @@ class Tower:
         self.lock = threading.RLock()
         self.weather: dict[str, Any] = dict(GOOD)
         self.frozen: Any = None
+        self.behind = 0.0
         self.faults: dict[str, Any] = {}
         self.calls: list[Any] = []
         self.tasks: dict[int, Any] = {}
@@ -149,7 +150,7 @@ class Tower:
             return self.frozen
         now = self.weather
         return {
-            "stamp": int(time.time() * 1000),
+            "stamp": int((time.time() - self.behind) * 1000),
             "air": {name: now[name] for name in ("temperature", "humidity", "pressure")},
             "wind": [{"kind": kind, "speed": now[kind]} for kind in ("mean", "gust")],
             "rain": now["rain"],
@@ -187,6 +188,10 @@ class Tower:
             self.weather.update(change)
         if frozen is not None:
             self.frozen = self.weather_report() if frozen else None
+        if fault.get("frozen_for"):
+            self.frozen["stamp"] -= int(fault["frozen_for"] * 1000)
+        if fault.get("behind"):
+            self.behind = fault["behind"]
         if fault.get("clear"):
             self.faults = {}
         if fault.get("kind"):

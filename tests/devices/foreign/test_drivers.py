@@ -261,6 +261,37 @@ async def test_a_station_that_repeats_itself_is_noticed(tower: StandIn) -> None:
         assert await station.read_weather()
 
 
+async def test_an_old_reading_is_not_fresh_because_we_have_just_started(tower: StandIn) -> None:
+    """A site that starts while the station has been hanging for hours must not take its last good word for weather."""
+    await tower.sim(frozen=True)
+    await tower.sim(frozen_for=7200.0)
+    async with site_of(tower, "weather", weather={"period": 3600}) as observatory:
+        station = observatory.find(WeatherStation)
+        for _ in range(2):
+            with pytest.raises(DeviceError, match="repeats an old reading"):
+                await station.read_weather()
+        await tower.sim(frozen_for=7200.0)  # of two servers that answer in turn, the other has hung for longer
+        with pytest.raises(DeviceError, match="repeats an old reading"):
+            await station.read_weather()
+        await tower.sim(frozen=False)
+        assert await station.read_weather()
+
+
+async def test_a_system_whose_clock_is_wrong_is_believed_once_its_readings_move_on(tower: StandIn) -> None:
+    await tower.sim(behind=7200.0)
+    async with site_of(tower, "weather", weather={"period": 3600}) as observatory:
+        station = observatory.find(WeatherStation)
+
+        async def believed() -> bool:
+            with contextlib.suppress(DeviceError):
+                made = await station.read_weather()
+                assert abs(made.measured - clock.now()).total_seconds() < 60
+                return True
+            return False
+
+        await until(believed)
+
+
 def test_the_report_has_all_sensors() -> None:
     from pytel.devices.foreign.weather import WeatherReport
 

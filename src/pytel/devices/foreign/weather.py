@@ -47,7 +47,7 @@ class ForeignWeather(Module, WeatherStation):
         read: ForeignCall
         period: Annotated[Seconds, Meta(gt=0)] = 5.0
         oldest: Duration = 60.0
-        """When `measured` stays the same for longer than this, the station hangs."""
+        """When `measured` has not moved on for longer than this, the station hangs."""
 
         def faults(self) -> Iterator[Found]:
             """Tell what is wrong with the mapping."""
@@ -57,8 +57,8 @@ class ForeignWeather(Module, WeatherStation):
 
     config: Config
     device: ForeignDevice
-    _seen: tuple[datetime | None, float, float] = (None, 0.0, 0.0)
-    """The system's time of its last reading; when that came, elapsed and as site time."""
+    _seen: tuple[datetime, Seconds, float] | None = None
+    """The system's latest time of a reading; when that came, elapsed and as site time."""
 
     async def on_start(self) -> None:
         """Make ready."""
@@ -82,11 +82,16 @@ class ForeignWeather(Module, WeatherStation):
         """When a reading was taken, by our clock: theirs may be wrong. Raises `DeviceError` for an old one."""
         if told is None:
             return clock.time()
-        if told != self._seen[0]:
+        if self._seen is None:
+            # What comes first may have been there for hours: it is fresh if it says so, or once it moves on.
+            is_fresh = abs(clock.time() - told.timestamp()) <= self.config.oldest
+            self._seen = (told, clock.elapsed() if is_fresh else float("-inf"), clock.time())
+        elif told > self._seen[0]:
             self._seen = (told, clock.elapsed(), clock.time())
         if clock.elapsed() - self._seen[1] > self.config.oldest:
             raise DeviceError(
-                f"{self.address}: the foreign system repeats an old reading of its weather; look at its station",
+                f"{self.address}: the foreign system repeats an old reading of its weather; look at its station, and "
+                "restart this module if its clock was set back",
                 device=str(self.address),
             )
         return self._seen[2]
