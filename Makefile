@@ -38,7 +38,7 @@ demo: $(READY)
 	@$(BIN)/pytel demo $(ARGS)
 
 test: $(READY) $(SKY)
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not soak" $(ARGS)
+	@$(BIN)/python -m pytest -n 3 --dist loadgroup -m "not soak" $(ARGS)
 
 test-fast: $(READY)
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow and not soak" $(ARGS)

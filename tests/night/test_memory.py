@@ -14,13 +14,12 @@ from night_kit import PYTEL
 from pytel.cli.demo.folder import DemoFolder
 from pytel.cli.demo.options import DemoOptions
 
-NIGHTS = 10
 LONGEST = 3600.0
 
 
-def memory_after_each_night(directory: Path) -> list[int]:
+def memory_after_each_night(directory: Path, nights: int) -> list[int]:
     """Run nights in one process; gives its resident bytes as each report appears."""
-    command = [str(PYTEL), "demo", "--headless", "--virtual", "--nights", str(NIGHTS), "--out", str(directory)]
+    command = [str(PYTEL), "demo", "--headless", "--virtual", "--nights", str(nights), "--out", str(directory)]
     with (directory.parent / "output").open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output)
     watched = psutil.Process(process.pid)
@@ -32,27 +31,27 @@ def memory_after_each_night(directory: Path) -> list[int]:
         time.sleep(0.02)
     process.kill()
     process.wait()
-    assert len(seen) >= NIGHTS, (directory.parent / "output").read_text()[-2000:]
+    assert len(seen) >= nights, (directory.parent / "output").read_text()[-2000:]
     return seen
 
 
-def grown(directory: Path) -> float:
+def grown(directory: Path, nights: int) -> float:
     """Memory after the last night in units of that after the second."""
-    seen = memory_after_each_night(directory)
+    seen = memory_after_each_night(directory, nights)
     print("MiB after each night:", [round(size / 2**20, 1) for size in seen], file=sys.stderr)
     return seen[-1] / seen[1]
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_ten_nights_without_pixels_do_not_grow(tmp_path: Path) -> None:
-    folder = DemoFolder(DemoOptions(out=tmp_path / "nights", virtual=True, nights=NIGHTS))
+@pytest.mark.parametrize("nights", [pytest.param(5, marks=pytest.mark.slow), pytest.param(10, marks=pytest.mark.soak)])
+def test_nights_without_pixels_do_not_grow(tmp_path: Path, nights: int) -> None:
+    folder = DemoFolder(DemoOptions(out=tmp_path / "nights", virtual=True, nights=nights))
     folder.prepare()
     text = folder.site_file.read_text()
     folder.site_file.write_text(text.replace("simulation:\n", "simulation:\n  pixels: stamp\n"))
-    assert grown(tmp_path / "nights") <= 1.05
+    assert grown(tmp_path / "nights", nights) <= 1.05
 
 
 @pytest.mark.soak
-def test_ten_nights_with_pixels_do_not_grow(tmp_path: Path) -> None:
-    assert grown(tmp_path / "nights") <= 1.05
+def test_nights_with_pixels_do_not_grow(tmp_path: Path) -> None:
+    assert grown(tmp_path / "nights", 10) <= 1.05
