@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import io
+import json
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -150,6 +151,19 @@ async def test_hostile_requests(house: House, request_line: bytes) -> None:
     assert b"root:" not in answer
     assert b"Traceback" not in answer
     assert not answer or answer.split(b" ", 2)[1] in (b"200", b"400", b"404", b"405"), answer[:200]
+
+
+@pytest.mark.parametrize(
+    ("request_line", "status"), [(b"PUT /rpc HTTP/1.1", 405), (b"DELETE /images/x HTTP/1.1", 405), (b"no HTTP", 400)]
+)
+async def test_what_is_refused_is_told_as_json_with_its_status(house: House, request_line: bytes, status: int) -> None:
+    head, _, body = (await raw(house, request_line + b"\r\nHost: localhost\r\nConnection: close\r\n\r\n")).partition(
+        b"\r\n\r\n"
+    )
+    assert head.split(b" ", 2)[1] == str(status).encode()
+    assert b"application/json" in head
+    assert json.loads(body)["error"]["status"] == status
+    assert (b"allow:" in head.lower()) == (status == 405)
 
 
 async def test_two_hosts_or_none_are_refused(house: House) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
 
 from pytel.bus.http.refusals import refusal_body
 from pytel.gateway.refusal import Refusal
@@ -49,9 +50,12 @@ class Guard:
         answer = _Answer(scope, send)
         try:
             self._check(scope)
+            scope["app"] = self  # then Starlette's routes raise what they refuse
             await self._app(scope, receive, answer.send)
         except Refusal as refusal:
             await answer.refuse(refusal)
+        except HTTPException as error:
+            await answer.refuse(_refusal_of(error))
         except Exception:
             log.exception("%s failed by a fault in the gateway", scope["path"])
             await answer.refuse(Refusal(500, "the gateway failed; its log says why", {"Connection": "close"}))
@@ -115,6 +119,13 @@ class _Answer:
         start: dict[str, Any] = {"type": f"{prefix}http.response.start", "status": refusal.status, "headers": encoded}
         await self.send(start)
         await self._send({"type": f"{prefix}http.response.body", "body": body})
+
+
+def _refusal_of(error: HTTPException) -> Refusal:
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        return Refusal(405, f"this path is for {headers.get('Allow', 'other methods')} only", headers)
+    return Refusal(error.status_code, error.detail, headers)
 
 
 def _challenge(headers: Headers) -> str:

@@ -213,7 +213,8 @@ def _unknown(request: Request, error: Exception) -> Response:
     told_error: PytelError = NotFound("there are POST /rpc and GET /events, /state, /card, /health and /openapi.json")
     if status != 404:
         told_error = InvalidRequest("this method of HTTP does not go with this path")
-    return _json({"jsonrpc": "2.0", "id": None, "error": envelope.wire_error(told_error)}, status, dict(_HEADERS))
+    allowed = {name: value for name, value in (getattr(error, "headers", None) or {}).items() if name == "Allow"}
+    return _json({"jsonrpc": "2.0", "id": None, "error": envelope.wire_error(told_error)}, status, allowed)
 
 
 def _gone(request: Request, error: Exception) -> Response:

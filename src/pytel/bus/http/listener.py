@@ -7,8 +7,10 @@ import contextvars
 import errno
 import logging
 import ssl
+from collections.abc import Mapping
 from email.utils import formatdate
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
@@ -67,7 +69,7 @@ class _Protocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self.full is not None:
             if not self.transport.is_closing():
-                self.transport.write(_refusal(self.full))
+                self.transport.write(_refusal(self.full.status, self.full.message, {"Retry-After": "5"}))
                 self.transport.close()
             return
         if self.cycle is None or self.cycle.response_complete:
@@ -85,6 +87,10 @@ class _Protocol(HttpToolsProtocol):
         self._head_is_complete()
         super().on_headers_complete()
 
+    def send_400_response(self, msg: str) -> None:
+        self.transport.write(_refusal(400, "this is no request of HTTP/1.1"))
+        self.transport.close()
+
     def _expect_head(self, seconds: float = HEAD_TIMEOUT) -> None:
         if self._deadline is None:
             self._deadline = self.loop.call_later(seconds, self.transport.abort)
@@ -101,13 +107,16 @@ def _host(connection: Any) -> str:
     return str(connection.client[0]) if connection.client else "unknown"
 
 
-def _refusal(full: Full) -> bytes:
-    body = refusal_body(full.status, full.message)
-    head = (
-        f"HTTP/1.1 {full.status} {HTTPStatus(full.status).phrase}\r\nContent-Type: application/json\r\n"
-        f"Content-Length: {len(body)}\r\nRetry-After: 5\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n"
-    )
-    return head.encode() + body
+def _refusal(status: int, message: str, fields: Mapping[str, str] = MappingProxyType({})) -> bytes:
+    body = refusal_body(status, message)
+    given = {
+        "Content-Type": "application/json",
+        "Content-Length": str(len(body)),
+        **fields,
+        "Cache-Control": "no-store",
+    }
+    lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}", *(f"{name}: {value}" for name, value in given.items())]
+    return "\r\n".join([*lines, "Connection: close", "", ""]).encode() + body
 
 
 class Listener:
