@@ -77,7 +77,7 @@ class BlobStream:
         self._ready: deque[Blob | PytelError] = deque()
         self._came = asyncio.Event()
         self._room = asyncio.Event()
-        self._defined = asyncio.Event()
+        self._enabled = asyncio.Event()
         self._kept = 0
         self._spare: bytearray | None = None
         self._under_way: tuple[BlobBegins, Unpacking] | None = None
@@ -91,13 +91,7 @@ class BlobStream:
         parse_address(self._connection.address)
         self._connection.start()
         try:
-            await self._connection.until_up(_DEFINED_WITHIN)
-            if not await clock.wait_for_event(self._defined, patient(_DEFINED_WITHIN, 2.0)):
-                self._connection.current()
-                raise NotReady(
-                    f"{self.device} of {self._connection.address} has no BLOB {self.name}: is it connected?",
-                    device=self.device,
-                )
+            await self.until_enabled(_DEFINED_WITHIN)
         except BaseException:
             await self._connection.stop()
             raise
@@ -107,6 +101,15 @@ class BlobStream:
         """Disconnect; what was not fetched is thrown away."""
         await self._connection.stop()
         self.clear()
+
+    async def until_enabled(self, patience: Seconds) -> None:
+        """Wait until BLOBs made from now on will come, also after the link broke. Raises as `__aenter__` does."""
+        if not await clock.wait_for_event(self._enabled, patient(patience)):
+            self._connection.current()
+            raise NotReady(
+                f"{self.device} of {self._connection.address} has no BLOB {self.name}: is it connected?",
+                device=self.device,
+            )
 
     async def get(self, patience: Seconds) -> Blob:
         """The next one, in order.
@@ -197,7 +200,7 @@ class BlobStream:
             return
         if element.tag == "defBLOBVector":
             self._connection.alive()
-            self._defined.set()
+            self._enabled.set()
         elif element.tag == "setBLOBVector" and not element.children and attributes.get("state") == "Alert":
             words = one_line(attributes.get("message", "")) or "nothing said"
             self._add(DeviceError(f"{self.device} reports a fault of {self.name}: {words}", device=self.device))
@@ -217,6 +220,7 @@ class BlobStream:
         self._room.set()
 
     def _lost(self, error: ConnectionLost) -> None:
+        self._enabled.clear()
         if self._under_way is not None:
             (_, unpacking), self._under_way = self._under_way, None
             self._release(unpacking)
