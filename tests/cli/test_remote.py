@@ -9,15 +9,18 @@ import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from bus.cast import EagerWorker, EchoModule
 from bus.harness import until
 from bus.xmpp_harness import XmppHarness
+from pytel.base.errors import ConnectionLost
 from pytel.base.threads import in_thread
 from pytel.bus.contract import Role
 from pytel.bus.xmpp.config import XmppConfig
 from pytel.bus.xmpp.people import XmppPasswords
+from pytel.servers.certificates import ensure_certificates
 
 pytestmark = pytest.mark.slow
 PASSWORD = "correct horse"
@@ -90,6 +93,12 @@ async def test_the_server_checks_the_passwords_of_people(site: XmppHarness, tmp_
     assert await passwords.check("alice", PASSWORD) is Role.OBSERVER
     assert await passwords.check("alice", "guessed") is None
     assert await passwords.check("nobody", PASSWORD) is None
+    (tmp_path / "other").mkdir()
+    ca = tmp_path / "other" / "ca.crt"
+    await in_thread(ensure_certificates, tmp_path / "other", server.domain, ca)
+    stranger = XmppPasswords(msgspec.structs.replace(config, ca=ca))
+    with pytest.raises(ConnectionLost, match="certificate that is not trusted"):
+        await stranger.check("alice", PASSWORD)  # not a wrong password: that would end her sessions
 
 
 async def test_who_watches_is_told_of_events(site: XmppHarness) -> None:

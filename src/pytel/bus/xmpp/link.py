@@ -20,10 +20,12 @@ from pytel.base.errors import ConfigError, Conflict, ConnectionLost, PytelError,
 from pytel.base.threads import in_thread
 from pytel.bus.xmpp.names import CLIENT, PING, attribute
 from pytel.bus.xmpp.stanza_errors import error_of
-from pytel.bus.xmpp.stream import Login, Stream
+from pytel.bus.xmpp.stream import Login, Stream, WrongPassword
 
 SILENCE = 5.0
 """Real seconds without a word from the server after which it is asked whether it is there, and for its answer."""
+WRONG_PASSWORD_PAUSE = 60.0
+"""Real seconds at most until a password that was wrong is tried again: somebody may have set it right."""
 LOG_IN = 15.0
 _IQ = f"{{{CLIENT}}}iq"
 Inbound = Callable[[Element], None]
@@ -227,12 +229,14 @@ class Link:
 
     async def _log_in_again(self) -> None:
         self._log.warning("the link to the server is lost; trying to get it back")
-        known = ""
+        known, pause = "", 1.0
         while True:
-            await asyncio.sleep(random.uniform(0.3, 1.0) if not known else random.uniform(0.5, 2.0))
+            await asyncio.sleep(random.uniform(0.3, 1.0) * pause)
             try:
                 await self._log_in()
             except Exception as error:  # noqa: BLE001 - whatever it is, the next attempt may do better
+                # Servers that are asked too often with a wrong password shut out the whole host.
+                pause = min(2.0 * pause, WRONG_PASSWORD_PAUSE) if isinstance(error, WrongPassword) else 2.0
                 self._tls = None  # the certificate of the CA may have been renewed meanwhile
                 said = wrap(error).message
                 if said != known:

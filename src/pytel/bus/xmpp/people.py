@@ -14,6 +14,7 @@ from pytel.bus.xmpp.bus import XmppBus
 from pytel.bus.xmpp.config import Wire, XmppConfig
 from pytel.bus.xmpp.connection import server_of
 from pytel.bus.xmpp.link import Link, Server
+from pytel.bus.xmpp.stream import WrongPassword
 
 SHORTEST_CHECK = 0.5
 """Real seconds that a check takes at least: how long it took must not tell which names there are."""
@@ -93,9 +94,9 @@ class XmppPasswords:
         )
         try:
             await link.open(0.0)
-        except NotAllowed:
+        except WrongPassword:
             return False
-        except Timeout as error:
+        except (NotAllowed, Timeout) as error:  # a server that is not to be trusted has not been asked
             raise ConnectionLost(error.message) from error
         finally:
             await link.close()

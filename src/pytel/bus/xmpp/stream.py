@@ -30,6 +30,10 @@ BURST = 0.0002
 MECHANISMS = {"SCRAM-SHA-256", "SCRAM-SHA-256-PLUS", "SCRAM-SHA-512", "SCRAM-SHA-512-PLUS"}
 
 
+class WrongPassword(NotAllowed):
+    """The server knows no such account, or another password."""
+
+
 class Login(msgspec.Struct, frozen=True, kw_only=True):
     """Who logs in where. `host` None: by the SRV records of the domain."""
 
@@ -89,7 +93,7 @@ class Stream(ClientXMPP):
     async def log_in(self, deadline: float) -> None:
         """Connect, encrypt, log in and bind the resource.
 
-        Raises `ConnectionLost`, `Timeout`, and `NotAllowed` for a wrong password or a certificate that is not trusted.
+        Raises `ConnectionLost`, `Timeout`, `WrongPassword`, and `NotAllowed` for a server that is not to be trusted.
         """
         self.connect(self._login.host, self._login.port if self._login.host else None)
         try:
@@ -125,11 +129,11 @@ class Stream(ClientXMPP):
         self._fail(NotAllowed(f"{self._where()} shows a certificate that is not trusted: {reason}; check 'ca'"))
 
     def _refused(self, _: Any) -> None:
+        refused = f"{self._where()} does not let {self._login.account} in"
         if self.plugin["feature_mechanisms"].attempted_mechs:
-            reason = "wrong password or account"
+            self._fail(WrongPassword(f"{refused}: wrong password or account"))
         else:
-            reason = "it offers no log-in that is safe (SCRAM-SHA-256)"
-        self._fail(NotAllowed(f"{self._where()} does not let {self._login.account} in: {reason}"))
+            self._fail(NotAllowed(f"{refused}: it offers no log-in that is safe (SCRAM-SHA-256)"))
 
     def _stream_error(self, error: Any) -> None:
         condition = error["condition"]
@@ -139,6 +143,9 @@ class Stream(ClientXMPP):
             self._fault = ConnectionLost(f"{self._where()} ended the stream: {condition} {error['text']}".rstrip())
 
     def _gone(self, reason: Any) -> None:
+        if isinstance(reason, ssl.SSLCertVerificationError):
+            self._untrusted(reason)
+            return
         self._fail(self._fault or ConnectionLost(f"the link to {self._where()} was lost ({reason or 'closed'})"))
 
     def _fail(self, error: PytelError) -> None:
