@@ -11,6 +11,7 @@ import pytest
 
 from pytel.automation.limits import BrightnessRule, DiskRule, Judge, SunRule, TemperatureRule, WeatherRules
 from pytel.automation.safety import WeatherSafetyMonitor
+from pytel.automation.safety_monitor import LONGEST_REASON
 from pytel.base import clock
 from pytel.base.errors import ConfigError, LimitExceeded
 from pytel.interfaces.safety import SafetyChanged, SafetyMonitor, SafetyMonitorState
@@ -154,6 +155,19 @@ def test_what_a_person_declares_outlives_a_crash(bench: Run) -> None:
         await witness.find(SafetyMonitor).clear_unsafe()
         await clock.sleep(700)
         assert witness.heard[-1][1].safe
+
+    bench(scenario)
+
+
+def test_what_a_person_declares_at_length_is_cut_not_refused(bench: Run) -> None:
+    async def scenario(bench: Any) -> None:
+        _, witness = await begin(bench)
+        await clock.sleep(700)
+        await witness.find(SafetyMonitor).declare_unsafe("rain " * 100_000)
+        await clock.sleep(1)
+        state = witness.heard[-1][1]
+        assert not state.safe
+        assert [len(reason) for reason in state.reasons] == [LONGEST_REASON]
 
     bench(scenario)
 

@@ -25,6 +25,8 @@ from pytel.services.timing import patient
 
 REAL_PATIENCE = 2.0
 """Real seconds that computers may be late on a fast clock before that counts as silence."""
+LONGEST_REASON = 500
+"""Characters of what a person declares: it goes to everybody with each verdict."""
 Check = tuple[str, Callable[[], list[Fault]]]
 """A name, and what tells all that is wrong now."""
 
@@ -94,7 +96,7 @@ class BaseSafetyMonitor(Module, SafetyMonitor, ABC):
 
     async def declare_unsafe(self, reason: str) -> None:
         """Keep the site closed until `clear_unsafe`, also over restarts."""
-        self._declared = reason or "declared unsafe"
+        self._declared = reason[:LONGEST_REASON] or "declared unsafe"  # to refuse a longer one would be less safe
         self._judge()
         await in_thread(write_atomically, self._file, [msgspec.json.encode(self._declared)])
 
