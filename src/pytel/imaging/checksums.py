@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+
 from pytel.imaging.cards import header_block, images_of
 from pytel.imaging.headers import HeaderCard
 
+_PIECE = 2**16
 _EXCLUDED = frozenset(b":;<=>?@[\\]^_`")
 
 
@@ -12,11 +15,18 @@ def sum32(data: bytes | memoryview) -> int:
     """Add up big-endian 32-bit words in ones' complement; the length is a multiple of 4."""
     import numpy as np
 
-    words = np.frombuffer(data, dtype=">u2")
-    # Sums of the high and low halves cannot overflow 64 bits, and adding 16-bit words is what numpy does fast.
-    high = int(words[0::2].sum(dtype=np.uint64))
-    low = int(words[1::2].sum(dtype=np.uint64))
-    return fold((high << 16) + low)
+    words = np.frombuffer(data, np.uint32)
+    room = np.empty(min(_PIECE, words.size), np.uint32)
+    whole = second = 0
+    for start in range(0, words.size, _PIECE):
+        piece = words[start : start + _PIECE]
+        whole += int(piece.sum(dtype=np.uint64))
+        second += int(np.bitwise_and(piece, np.uint32(0x00FF00FF), out=room[: piece.size]).sum(dtype=np.uint64))
+    if sys.byteorder == "big":
+        return fold(whole)
+    # Of a word's bytes, read in the wrong order, every second one is added up by itself: in ones' complement a turn by
+    # whole bytes is a factor, and brings each sum to where its bytes belong.
+    return fold((second << 24) + ((whole - second) >> 8 << 16))
 
 
 def fold(total: int) -> int:

@@ -15,7 +15,7 @@ from pytel.imaging.checksums import fold, stamp, sum32
 from pytel.imaging.hashed import Chunk, Written, write_hashed
 from pytel.imaging.headers import CardValue, HeaderCard, card, utc_text, validate_card
 from pytel.imaging.layout import MOST_PIXELS, ImageError, Layout, physical, plain_layout
-from pytel.imaging.stored import from_stored, to_stored
+from pytel.imaging.stored import StoredFrame, from_stored, to_stored
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,7 +39,7 @@ _LARGEST_FILE = 2**32
 
 def write_fits(
     path: Path,
-    pixels: NDArray[np.uint16],
+    pixels: NDArray[np.uint16] | StoredFrame,
     cards: Mapping[str, HeaderCard],
     *,
     compress: bool = False,
@@ -55,19 +55,37 @@ def write_fits(
 
 
 def render_fits(
-    pixels: NDArray[np.uint16], cards: Mapping[str, HeaderCard], *, compress: bool = False, created: datetime
+    pixels: NDArray[np.uint16] | StoredFrame,
+    cards: Mapping[str, HeaderCard],
+    *,
+    compress: bool = False,
+    created: datetime,
 ) -> list[Chunk]:
     """Make the bytes of a FITS file, in pieces; see `write_fits`."""
-    if pixels.ndim != 2 or pixels.dtype.kind != "u" or pixels.dtype.itemsize != 2 or 0 in pixels.shape:
-        raise InvalidParams(f"a frame has two axes of 16-bit unsigned pixels, not {pixels.dtype} {pixels.shape}")
     checked = {keyword: validate_card(keyword, given) for keyword, given in cards.items()}
     checked["DATE"] = card("DATE", utc_text(created))
+    if isinstance(pixels, StoredFrame):
+        return _render_compressed(pixels.pixels(), checked) if compress else _render_stored(pixels, checked)
+    if pixels.ndim != 2 or pixels.dtype.kind != "u" or pixels.dtype.itemsize != 2 or 0 in pixels.shape:
+        raise InvalidParams(f"a frame has two axes of 16-bit unsigned pixels, not {pixels.dtype} {pixels.shape}")
     return _render_compressed(pixels, checked) if compress else _render_plain(pixels, checked)
 
 
 def _render_plain(pixels: NDArray[np.uint16], cards: dict[str, HeaderCard]) -> list[Chunk]:
     data, total = to_stored(pixels)
-    header = stamp(images_of(_structure(pixels.shape) | cards), total)
+    return _with_header(data, pixels.shape, total, cards)
+
+
+def _render_stored(frame: StoredFrame, cards: dict[str, HeaderCard]) -> list[Chunk]:
+    data = frame.content.cast("B")
+    whole = len(data) // 4 * 4
+    rest = bytes(data[whole:])
+    total = sum32(data[:whole]) + (sum32(rest.ljust(4, b"\0")) if rest else 0)
+    return _with_header(data, frame.shape, fold(total), cards)
+
+
+def _with_header(data: memoryview, shape: tuple[int, ...], total: int, cards: dict[str, HeaderCard]) -> list[Chunk]:
+    header = stamp(images_of(_structure(shape) | cards), total)
     return [header, data, bytes(-len(data) % BLOCK)]
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from pytel.imaging.checksums import fold
 
@@ -18,6 +18,21 @@ if TYPE_CHECKING:
 _PIECE = 2**17
 _LARGE = 2**21
 _SIGN = 0x8000
+
+
+class StoredFrame(NamedTuple):
+    """A frame as FITS keeps it, taken out of somebody's FITS file: written as it is, without a look at its pixels."""
+
+    content: memoryview
+    """Two bytes for each pixel: less 32768, big-endian; rows from the bottom."""
+    shape: tuple[int, int]
+    """Rows and columns."""
+
+    def pixels(self) -> NDArray[np.uint16]:
+        """The pixels in native order."""
+        import numpy as np
+
+        return from_stored(np.frombuffer(self.content, ">i2"))[0].reshape(self.shape)
 
 
 def to_stored(pixels: NDArray[np.uint16]) -> tuple[memoryview, int]:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from pytel.imaging.stored import StoredFrame
+
 _DARK = frozenset({FrameType.BIAS, FrameType.DARK})
 _OF_THE_TASK = frozenset({"TASKID", "TASKEXP"})
 """Cards of the exposure that a guider's frames accompany: these frames are none of its task."""
@@ -125,7 +127,7 @@ class BaseCamera(Module, Camera, ABC):
         """Throw the exposure away; harmless when there is none."""
 
     @abstractmethod
-    async def read_frame(self) -> NDArray[np.uint16]:
+    async def read_frame(self) -> NDArray[np.uint16] | StoredFrame:
         """Fetch the frame: rows from the bottom, columns."""
 
     async def set_setpoint(self, setpoint: Celsius | None) -> None:
@@ -162,6 +164,7 @@ class BaseCamera(Module, Camera, ABC):
                 readout_time=config.readout_time,
                 has_shutter=config.has_shutter,
                 has_cooler=config.has_cooler,
+                max_exposure_time=config.max_exposure_time,
             )
         ]
 

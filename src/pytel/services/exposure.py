@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pytel.imaging.headers import HeaderCard
+    from pytel.imaging.stored import StoredFrame
 
 _SEES_NO_SKY = frozenset({FrameType.BIAS, FrameType.DARK, FrameType.FLAT})
 _ARCSEC_PER_RADIAN = 206264.806
@@ -89,7 +90,7 @@ class Exposure:
         self.ended: datetime | None = None
         self.temperature: Celsius | None = None
         self.setpoint: Celsius | None = None
-        self.pixels: NDArray[np.uint16] | None = None
+        self.pixels: NDArray[np.uint16] | StoredFrame | None = None
         self.end_headers: asyncio.Task[CollectedHeaders] | None = None
         self.cards_at_end = CollectedHeaders({})
 
