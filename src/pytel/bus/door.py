@@ -71,6 +71,10 @@ class Door:
         """The last states of the modules that are present, by address."""
         return [self._states[key] for key in sorted(self._states, key=lambda key: (str(key[0]), str(key[1])))]
 
+    def state(self, publisher: Address, topic: Topic) -> Publication | None:
+        """The last state of one kind of a module, None while it has told none."""
+        return self._states.get((publisher, topic))
+
     def modules(self) -> list[Peer]:
         """The modules that are present, by address."""
         return [peer for peer in self.bus.peers() if peer.card.boot != NOBODY.boot]

@@ -24,6 +24,11 @@ async def json_body(request: Request, largest: int = MAX_BODY) -> bytes:
         raise closing(415, "send JSON, with the header 'Content-Type: application/json'")
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise closing(415, "send the body as it is, without Content-Encoding")
+    return await bounded_body(request, largest)
+
+
+async def bounded_body(request: Request, largest: int = MAX_BODY) -> bytes:
+    """The bytes of a body, whatever they are. Raises `Refusal`: 413, 408."""
     length = request.headers.get("content-length", "0")
     if length.isdigit() and int(length[:20]) > largest:
         raise closing(413, f"a body has at most {largest} bytes")

@@ -123,7 +123,7 @@ class HttpFront(Module, ABC):
 
     def _place(self) -> tuple[Listen, Tls | None]:
         config = self.config
-        listen = _place_of(config.listen)
+        listen = place_of(config.listen)
         if bool(config.certificate) != bool(config.key):
             raise ConfigError(f"{self.address} needs 'certificate' and 'key' together")
         if listen.needs_tls and not (config.certificate or config.behind_proxy):
@@ -157,7 +157,7 @@ class HttpFront(Module, ABC):
             raise ConfigError(f"{self.address} needs {error.name}: install pytel-ocs[http]") from error
         config = self.config
         hosts = config.hosts
-        if not hosts and not config.behind_proxy and _place_of(config.listen).is_loopback:
+        if not hosts and not config.behind_proxy and place_of(config.listen).is_loopback:
             hosts = LOOPBACK_NAMES
         guard: Any = Guard(app, hosts, config.origins)
         return ProxyHeadersMiddleware(guard, list(config.proxies)) if config.behind_proxy else guard
@@ -222,7 +222,7 @@ class HttpFront(Module, ABC):
             self.clear_alarm("audit")
 
 
-def _place_of(text: str) -> Listen:
+def place_of(text: str) -> Listen:
     """Read HOST:PORT, an IPv6 address in brackets. Raises `ConfigError`."""
     host, colon, port = text.rpartition(":")
     if not (colon and host and port.isascii() and port.isdigit() and int(port) < 65536):

@@ -54,6 +54,8 @@ class CameraCapabilities(Capabilities, frozen=True, kw_only=True):
     readout_time: Seconds
     has_shutter: bool
     has_cooler: bool
+    max_exposure_time: Seconds | None = None
+    """None where the camera does not tell."""
 
 
 class Camera(Interface, state=CameraState, events=(NewImage,), capabilities=CameraCapabilities):

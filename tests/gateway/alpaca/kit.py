@@ -1,0 +1,142 @@
+"""A simulated observatory whose gateway serves Alpaca, and clients of it that speak plain HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import requests
+
+from gateway.kit import until
+from pytel.base import clock
+from pytel.base.threads import in_thread
+from pytel.gateway.gateway import HttpGateway
+from pytel.testing import Observatory
+from pytel.testing.observatory import default_site
+
+R = TypeVar("R")
+NIGHT = datetime(2026, 6, 17, 20, 0, tzinfo=UTC)
+RATE = 100.0
+DEVICES = {
+    "telescope": ["telescope"],
+    "camera": ["camera"],
+    "focuser": ["focuser"],
+    "filterwheel": ["filters"],
+    "dome": ["roof"],
+    "safetymonitor": ["safety"],
+    "observingconditions": ["weather"],
+}
+
+
+class Answer(NamedTuple):
+    """What came back."""
+
+    status: int
+    kind: str
+    body: bytes
+
+    @property
+    def json(self) -> dict[str, Any]:
+        """The envelope."""
+        assert self.status == 200, self.body
+        decoded: dict[str, Any] = json.loads(self.body)
+        return decoded
+
+    @property
+    def value(self) -> Any:
+        """The value of an answer without an error."""
+        assert self.json["ErrorNumber"] == 0, self.json
+        return self.json.get("Value")
+
+    @property
+    def error(self) -> int:
+        """The number of the error."""
+        number: int = self.json["ErrorNumber"]
+        return number
+
+
+class AlpacaSite:
+    """The observatory and its server."""
+
+    def __init__(self, observatory: Observatory, directory: Path) -> None:
+        self.observatory = observatory
+        self.directory = directory
+
+    @property
+    def gateway(self) -> HttpGateway:
+        """The module."""
+        module = self.observatory.runtime("gateway").module
+        assert isinstance(module, HttpGateway)
+        return module
+
+    @property
+    def port(self) -> int:
+        """Of the Alpaca server."""
+        assert self.gateway.alpaca is not None
+        return self.gateway.alpaca.port
+
+    @property
+    def address(self) -> str:
+        """As ASCOM's client wants it."""
+        return f"127.0.0.1:{self.port}"
+
+    async def ask(self, method: str, path: str, **options: Any) -> Answer:
+        """Send a request in a thread."""
+
+        def send() -> Answer:
+            with requests.Session() as session:
+                session.trust_env = False
+                url = f"http://{self.address}{path}"
+                with session.request(method, url, timeout=20.0, **options) as response:
+                    return Answer(response.status_code, response.headers.get("content-type", ""), response.content)
+
+        return await asyncio.to_thread(send)
+
+    async def get(self, path: str, **query: Any) -> Answer:
+        """Read a property."""
+        return await self.ask("GET", f"/api/v1/{path}", params={"ClientID": 1, **query})
+
+    async def put(self, path: str, **form: Any) -> Answer:
+        """Write one, or call a method."""
+        return await self.ask("PUT", f"/api/v1/{path}", data={"ClientID": 1, **form})
+
+    async def connect(self, *devices: str) -> None:
+        """Connect to devices, all by default."""
+        for device in devices or DEVICES:
+            assert (await self.put(f"{device}/0/connected", Connected="True")).error == 0
+
+    async def audit(self) -> list[dict[str, Any]]:
+        """What is on record."""
+
+        def read() -> list[dict[str, Any]]:
+            path = self.directory / "state" / "gateway" / "audit.jsonl"
+            return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+        return await in_thread(read)
+
+
+@contextlib.asynccontextmanager
+async def alpaca_site(directory: Path, **alpaca: Any) -> AsyncIterator[AlpacaSite]:
+    """Open the observatory of the test kit in its night, with a gateway on free ports."""
+    site = default_site()
+    site["modules"]["gateway"] = {
+        "type": "gateway",
+        "listen": "127.0.0.1:0",
+        "alpaca": {"listen": "127.0.0.1:0", "devices": DEVICES, "role": "operator", **alpaca},
+    }
+    fast = clock.ScaledClock(NIGHT.timestamp(), clock.RealClock().real_time(), RATE)
+    with clock.using(fast):
+        async with Observatory(site, directory=directory, pixels="full") as observatory:
+            await until(lambda: "gateway" in {str(address) for address in observatory.supervisor.running})
+            yield AlpacaSite(observatory, directory)
+
+
+async def in_a_thread(work: Callable[[], R], seconds: float = 100.0) -> R:
+    """Run a blocking client against the server that this loop serves."""
+    async with asyncio.timeout(seconds):
+        return await asyncio.to_thread(work)
