@@ -20,6 +20,7 @@ from pytel.interfaces.tasks import TaskStatus, TaskStore
 from pytel.observing.nightrun import ROOF
 from pytel.observing.observer import RobotObserver
 from pytel.observing.report import NightReport
+from pytel.observing.status import StatusBoard
 from pytel.observing.taskstore import SqlTaskStore
 from pytel.services import Module
 
@@ -137,6 +138,27 @@ def test_a_kill_in_the_night_loses_and_doubles_nothing(site: Run) -> None:
     night, archived = site(scenario)
     assert len(set(archived)) == len(archived) == len(night.exposures) > 100
     assert any(lost.reason == "the observer was not running" for lost in night.lost)
+
+
+def test_who_starts_in_the_night_does_not_wait_for_dusk(site: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[ObserverStatus] = []
+    show = StatusBoard.show
+
+    def noted(board: StatusBoard, status: ObserverStatus, message: str = "", until: float | None = None) -> None:
+        shown.append(status)
+        show(board, status, message, until)
+
+    async def scenario(site: Any) -> None:
+        await begin(site)
+        await clock.sleep(DUSK + 3 * HOUR)
+        await site.crash("observer")
+        monkeypatch.setattr(StatusBoard, "show", noted)
+        await site.start("observer", RobotObserver)
+        await clock.sleep(60)
+
+    site(scenario)
+    assert shown
+    assert ObserverStatus.WAITING_FOR_DUSK not in shown
 
 
 def test_a_camera_that_hangs_costs_the_task_a_while(site: Run) -> None:

@@ -154,7 +154,8 @@ class RobotObserver(Module, Observer, FitsHeaderProvider):
 
     async def _wait_for_dusk(self, night: NightTimes) -> None:
         self._board.night = night.date
-        self._board.show(ObserverStatus.WAITING_FOR_DUSK, until=night.open)
+        if clock.time() < night.open:
+            self._board.show(ObserverStatus.WAITING_FOR_DUSK, until=night.open)
         await clock.sleep_until(night.open - self.config.cooling_lead)
         await self._start_cooling()
         await clock.sleep_until(night.open)
