@@ -95,7 +95,7 @@ def test_aiming_undoes_the_error(hour: float, dec: float, mount: str, size: floa
         + math.cos(math.radians(dec)) * math.cos(math.radians(50.0)) * math.cos(math.radians(hour))
     )
     if mount == "equatorial" or math.radians(5) < altitude < math.radians(80):
-        assert separation(ra, dec, *true) * 3600 < 0.1
+        assert separation(ra, dec, *true) * 3600 < 0.01
 
 
 def test_names_are_the_usual_ones() -> None:

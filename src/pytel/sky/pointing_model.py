@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from pytel.base.errors import InvalidParams, PytelError
 from pytel.base.units import Arcsec
-from pytel.sky.sphere import offset_by
+from pytel.sky.sphere import offset_by, project
 
 Array = NDArray[np.float64]
 _Term = Callable[[Array, Array, float], tuple[Array, Array]]
@@ -107,8 +107,9 @@ class PointingModel:
         """Where to send the mount so that it really points at (ra, dec), degrees."""
         there = (ra, dec)
         for _ in range(3):
-            east, north = self.error(hour_angle - (there[0] - ra), there[1])
-            there = offset_by(ra, dec, -east, -north)
+            reached = self.true_place(*there, hour_angle - (there[0] - ra))
+            missing = project(ra, dec, *reached)
+            there = offset_by(*there, missing[0] * 3600, missing[1] * 3600)
         return there
 
 
