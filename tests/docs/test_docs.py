@@ -188,10 +188,10 @@ def test_no_block_is_left_out() -> None:
         ("safety.md", "yaml"): 2,
         ("site-file.md", "yaml"): 3,
         ("testing.md", "python"): 4,
-        ("write-a-module.md", "console"): 2,
+        ("write-a-module.md", "console"): 4,
         ("write-a-module.md", "python"): 3,
         ("write-a-module.md", "toml"): 1,
-        ("write-a-module.md", "yaml"): 1,
+        ("write-a-module.md", "yaml"): 2,
         ("xmpp-clients.md", "console"): 2,
         ("xmpp-clients.md", "javascript"): 1,
         ("xmpp-clients.md", "python"): 1,
@@ -358,3 +358,15 @@ def test_the_module_of_the_tutorial_runs(folder: Path, start: Callable[[str], Si
     said = talk(block_with("write-a-module.md", "pytel watch Notified"), folder, seconds=9)
     assert "DewWatch" in said["pytel modules"]
     assert "subject=Dew" in said["pytel watch Notified"]
+
+
+@pytest.mark.slow
+def test_the_device_and_the_test_of_the_tutorial_run(folder: Path, start: Callable[[str], Site]) -> None:
+    with (folder / "site.yaml").open("a", encoding="utf-8") as file:
+        file.write(block_with("write-a-module.md", "lamp: {").text)
+    start(block_with("write-a-module.md", "pytel check").commands[1])
+    said = talk(block_with("write-a-module.md", "pytel call lamp"), folder)
+    assert "calibrator_on" in said["pytel call lamp"]
+    assert "0.5" in said["pytel state lamp"]
+    (test,) = block_with("write-a-module.md", "python -m pytest").commands
+    assert "1 passed" in run(test, folder)
