@@ -16,6 +16,13 @@ from gateway.kit import until
 from pytel.base import clock
 from pytel.base.threads import in_thread
 from pytel.gateway.gateway import HttpGateway
+from pytel.interfaces.motion import MotionStatus
+from pytel.interfaces.rotator import Rotator, RotatorState
+from pytel.interfaces.safety import SafetyMonitorState
+from pytel.interfaces.switch import Switch, SwitchCapabilities, SwitchPort, SwitchState
+from pytel.interfaces.weather import WeatherState
+from pytel.module import Capabilities, rpc
+from pytel.services import Module
 from pytel.testing import Observatory
 from pytel.testing.observatory import default_site
 
@@ -30,7 +37,78 @@ DEVICES = {
     "dome": ["roof"],
     "safetymonitor": ["safety"],
     "observingconditions": ["weather"],
+    "covercalibrator": ["cover"],
+    "rotator": ["rotator"],
+    "switch": ["power"],
 }
+
+
+class StandInRotator(Module, Rotator):
+    """A rotator that is where it is sent."""
+
+    _angle = 10.0
+
+    async def on_start(self) -> None:
+        """Tell where it is."""
+        self._tell(self._angle)
+
+    def _tell(self, angle: float) -> None:
+        self._angle = angle
+        self.publish(RotatorState(status=MotionStatus.IDLE, position_angle=angle, mechanical=angle - 5.0))
+
+    @rpc(long=True)
+    async def set_position_angle(self, angle: float) -> None:
+        """Turn at once."""
+        self._tell(angle)
+
+    @rpc(long=True)
+    async def move_mechanical(self, angle: float) -> None:
+        """Turn at once."""
+        self._tell(angle + 5.0)
+
+    async def sync_position_angle(self, angle: float) -> None:
+        """Believe it."""
+        self._tell(angle)
+
+    async def stop(self) -> None:
+        """Nothing moves."""
+
+
+class StandInSwitch(Module, Switch):
+    """An outlet, a dimmer and a sensor."""
+
+    PORTS = (
+        SwitchPort(name="camera", label="Camera"),
+        SwitchPort(name="heater", label="Dew heater", maximum=100.0, unit="%"),
+        SwitchPort(name="supply", label="Supply", can_write=False, maximum=15.0, step=0.1, unit="V"),
+    )
+
+    async def on_start(self) -> None:
+        """All off."""
+        self._values: dict[str, float | None] = {"camera": 0.0, "heater": 0.0, "supply": 12.1}
+        self.publish(SwitchState(values=dict(self._values)))
+
+    def capabilities(self) -> list[Capabilities]:
+        """The ports."""
+        return [SwitchCapabilities(ports=self.PORTS)]
+
+    async def set_port(self, port: str, value: float) -> None:
+        """Set one."""
+        self._values[port] = value
+        self.publish(SwitchState(values=dict(self._values)))
+
+    async def turn_on(self, port: str) -> None:
+        """To its maximum."""
+        await self.set_port(port, next(one.maximum for one in self.PORTS if one.name == port))
+
+    async def turn_off(self, port: str) -> None:
+        """To its minimum."""
+        await self.set_port(port, next(one.minimum for one in self.PORTS if one.name == port))
+
+    @rpc(long=True)
+    async def power_cycle(self, port: str) -> None:
+        """Off and on."""
+        await self.turn_on(port)
 
 
 class Answer(NamedTuple):
@@ -129,10 +207,14 @@ async def alpaca_site(directory: Path, **alpaca: Any) -> AsyncIterator[AlpacaSit
         "listen": "127.0.0.1:0",
         "alpaca": {"listen": "127.0.0.1:0", "devices": DEVICES, "role": "operator", **alpaca},
     }
+    site["simulation"]["cover"] = {"present": True}
+    site["modules"]["cover"] = {"type": "simulated-cover"}
+    site["modules"]["rotator"] = {"type": f"{__name__}:StandInRotator"}
+    site["modules"]["power"] = {"type": f"{__name__}:StandInSwitch"}
     fast = clock.ScaledClock(NIGHT.timestamp(), clock.RealClock().real_time(), RATE)
     with clock.using(fast):
         async with Observatory(site, directory=directory, pixels="full") as observatory:
-            await until(lambda: "gateway" in {str(address) for address in observatory.supervisor.running})
+            await until(lambda: all(observatory.latest(kind) for kind in (WeatherState, SafetyMonitorState)))
             yield AlpacaSite(observatory, directory)
 
 

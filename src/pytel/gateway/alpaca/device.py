@@ -146,18 +146,18 @@ class Device:
         if self.interface.urn() not in peer.card.interfaces:
             raise AlpacaError(NOT_CONNECTED, f"{self.address} is no {self.interface.__name__}; mend the site file")
         self._clients[client.key] = None
+        self.site.connections.add((self.address, client.key))
         while len(self._clients) > MOST_CLIENTS:
-            self._clients.popitem(last=False)
+            unheard, _ = self._clients.popitem(last=False)
+            self.site.connections.discard((self.address, unheard))
 
     @put("Disconnect")
     async def disconnect(self, client: Client) -> None:
-        """Disconnect at once."""
+        """Disconnect at once; the last client of all devices gives the control back."""
         self._clients.pop(client.key, None)
-
-    @property
-    def has_clients(self) -> bool:
-        """Whether anybody is connected."""
-        return bool(self._clients)
+        self.site.connections.discard((self.address, client.key))
+        if not self.site.connections:
+            await self.site.control.release()
 
     @get("Connecting")
     def connecting(self) -> bool:
@@ -196,21 +196,25 @@ class Device:
 
     @get("DeviceState")
     async def device_state(self) -> list[dict[str, Any]]:
-        """All operational values that are known."""
-        found = []
+        """All operational values that are known, and when."""
+        known = await self.operational_values()
+        known["TimeStamp"] = iso_utc(clock.time())
+        return [{"Name": name, "Value": value} for name, value in known.items()]
+
+    async def operational_values(self) -> dict[str, Any]:
+        """What is known of `operational`."""
+        found: dict[str, Any] = {}
         for name in self.operational:
             member = self.members["GET", name.lower()]
             if not member.function:
                 if name in self.constants:
-                    found.append({"Name": name, "Value": self.constants[name]})
+                    found[name] = self.constants[name]
                 continue
             try:
                 result = getattr(self, member.function)()
-                value = await result if inspect.isawaitable(result) else result
+                found[name] = await result if inspect.isawaitable(result) else result
             except (AlpacaError, PytelError):
                 continue
-            found.append({"Name": name, "Value": value})
-        found.append({"Name": "TimeStamp", "Value": iso_utc(clock.time())})
         return found
 
     @put("Action", Action=str, Parameters=str)

@@ -14,14 +14,17 @@ from pytel.bus.door import Door
 from pytel.bus.http.places import Places
 from pytel.gateway.alpaca.camera import AlpacaCamera
 from pytel.gateway.alpaca.config import AlpacaConfig
+from pytel.gateway.alpaca.covercalibrator import AlpacaCoverCalibrator
 from pytel.gateway.alpaca.device import Device
 from pytel.gateway.alpaca.discovery import Discovery
 from pytel.gateway.alpaca.dome import AlpacaDome
 from pytel.gateway.alpaca.filterwheel import AlpacaFilterWheel
 from pytel.gateway.alpaca.focuser import AlpacaFocuser
 from pytel.gateway.alpaca.observingconditions import AlpacaObservingConditions
+from pytel.gateway.alpaca.rotator import AlpacaRotator
 from pytel.gateway.alpaca.safetymonitor import AlpacaSafetyMonitor
 from pytel.gateway.alpaca.site import AlpacaSite
+from pytel.gateway.alpaca.switch import AlpacaSwitch
 from pytel.gateway.alpaca.telescope import AlpacaTelescope
 from pytel.gateway.audit import AuditLog
 from pytel.gateway.front import place_of
@@ -36,11 +39,14 @@ KINDS: dict[str, type[Device]] = {
     kind.kind: kind
     for kind in (
         AlpacaCamera,
+        AlpacaCoverCalibrator,
         AlpacaDome,
         AlpacaFilterWheel,
         AlpacaFocuser,
         AlpacaObservingConditions,
+        AlpacaRotator,
         AlpacaSafetyMonitor,
+        AlpacaSwitch,
         AlpacaTelescope,
     )
 }

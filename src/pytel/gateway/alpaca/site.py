@@ -94,6 +94,8 @@ class AlpacaSite:
     ) -> None:
         self.info = info
         self.read_image = read_image
+        self.connections: set[tuple[Address, ClientKey]] = set()
+        """Who is connected to what."""
         self._door, self._role, self._audit = door, role, audit
         self._looks = Looks(door)
         self._capabilities: dict[Address, tuple[str, Mapping[str, Builtin]]] = {}
