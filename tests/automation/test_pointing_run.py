@@ -77,6 +77,15 @@ async def test_a_run_makes_the_telescope_point_well_also_after_a_restart() -> No
 
 
 @on_virtual_clock(start=NIGHT)
+async def test_too_few_or_too_many_places_are_refused_before_anything_moves() -> None:
+    async with Observatory(site(), pixels="full") as observatory:
+        await clock.sleep(60.0)
+        for points in (-1, 7, 10**9):
+            with pytest.raises(InvalidParams, match="points is .* must be"):
+                await observatory.find(PointingRun, deadline=7200).measure_pointing(points)
+
+
+@on_virtual_clock(start=NIGHT)
 async def test_a_closed_roof_leaves_the_model_as_it_was() -> None:
     async with Observatory(site(), pixels="full") as observatory:
         await clock.sleep(60.0)

@@ -124,7 +124,7 @@ class WeatherSafetyMonitor(BaseSafetyMonitor):
         if duration > LONGEST_DAYLIGHT:
             raise LimitExceeded(f"daylight can be allowed for {LONGEST_DAYLIGHT / 3600:.0f} hours at most")
         self._daylight_until = clock.elapsed() + duration
-        self.log.warning("%s allows daylight for %.0f s", self.origin, duration)
+        self.log.warning("%s allows daylight for %.0f s", self.origin.name, duration)
         self.judge()
 
     # what is looked at

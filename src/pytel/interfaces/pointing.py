@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Annotated
+
+from msgspec import Meta
 
 from pytel.base.errors import PytelError
 from pytel.base.units import Arcsec, Fraction
 from pytel.module import Event, Interface, State, Struct, rpc
+
+
+Places = Annotated[int, Meta(ge=8, le=1000)]
+"""How many places a run points to; fewer make no model."""
 
 
 class PointingRunFailed(PytelError):
@@ -59,7 +66,7 @@ class PointingRun(Interface, state=PointingRunState, events=(PointingMeasured,))
     """Measures how a mount misses all over the sky, and gives the telescope a model of it."""
 
     @rpc(long=True, control=True, exclusive="pointing")
-    async def measure_pointing(self, points: int = 40) -> PointingResult:
+    async def measure_pointing(self, points: Places = 40) -> PointingResult:
         """Point to places all over the sky, solve the fields, fit a model and hand it to the telescope.
 
         A model that is not better than none is not applied. Raises `PointingRunFailed` and what the devices raise.

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from pytel.base.errors import ConnectionLost
-from pytel.bus.xmpp import link as link_module
 from pytel.bus.xmpp.link import WRONG_PASSWORD_PAUSE, Link, Server
 from pytel.bus.xmpp.stream import WrongPassword
 
@@ -39,7 +38,7 @@ async def test_a_wrong_password_is_tried_ever_more_seldom(monkeypatch: pytest.Mo
         on_down=lambda error: None,
     )
     monkeypatch.setattr(link, "_log_in", log_in)
-    monkeypatch.setattr(link_module.asyncio, "sleep", sleep)
+    monkeypatch.setattr(asyncio, "sleep", sleep)
     monkeypatch.setattr(random, "uniform", lambda low, high: high)
     await link._log_in_again()
     monkeypatch.undo()
