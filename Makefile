@@ -41,7 +41,7 @@ test: $(READY) $(SKY)
 	@$(BIN)/python -m pytest -n 3 --dist loadgroup -m "not soak" $(ARGS)
 
 test-fast: $(READY)
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow and not soak" $(ARGS)
+	@$(BIN)/python -m pytest -n 3 --dist loadgroup -m "not slow and not soak" $(ARGS)
 
 check: $(READY)
 	$(BIN)/ruff check .

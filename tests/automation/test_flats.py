@@ -83,6 +83,7 @@ async def opened(observatory: Observatory) -> None:
 
 
 @on_virtual_clock(start=SUNSET)
+@pytest.mark.slow
 async def test_evening_flats_follow_the_fading_light() -> None:
     async with Observatory(site(), pixels="full") as observatory:
         await opened(observatory)

@@ -149,7 +149,7 @@ def test_distortion_of_a_pixel_is_tolerated() -> None:
 
 
 def test_fields_elsewhere_and_dots_are_not_solved() -> None:
-    for seed in range(10):
+    for seed in range(3):
         with pytest.raises(NotSolved):
             solve_field(sources_at(200.0 + 5 * seed, -20.0), SHAPE, FieldHint(100.0 + 9 * seed, 40.0, 0.5, 0.6))
         with pytest.raises(NotSolved):

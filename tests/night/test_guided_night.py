@@ -35,6 +35,8 @@ from pytel.interfaces.images import FrameType
 from pytel.sky.sphere import separation
 from pytel.testing import Observatory, on_virtual_clock
 
+pytestmark = pytest.mark.slow
+
 GUIDER = {"guider": {"type": "science-frame-guider"}}
 ACQUISITION = {"acquisition": {"type": "plate-solving-acquisition"}}
 DRIFTS = {"drift": 60.0, "periodic_error": 0.0}
@@ -48,7 +50,6 @@ def spread(places: np.ndarray[Any, Any]) -> float:
     return float(np.hypot(*(places - places[0]).T).max())
 
 
-@pytest.mark.slow
 @on_virtual_clock()
 async def test_a_guider_started_in_mid_night_takes_effect_and_stopped_the_night_goes_on() -> None:
     site = guided_site({"guider": {"type": "science-frame-guider", "autostart": False}}, telescope=DRIFTS)
@@ -115,7 +116,6 @@ async def test_what_was_moved_on_purpose_is_not_undone() -> None:
         assert observatory.state(TelescopeState).offset_ra == 6.0
 
 
-@pytest.mark.slow
 @on_virtual_clock()
 async def test_each_target_has_its_reference() -> None:
     async with open_site(guided_site(GUIDER)) as observatory:
@@ -132,7 +132,6 @@ async def test_each_target_has_its_reference() -> None:
         await observatory.until(lambda: status(observatory) is AutoGuiderStatus.WAITING, 60)
 
 
-@pytest.mark.slow
 @on_virtual_clock()
 async def test_behind_clouds_the_field_is_lost_and_found_again() -> None:
     async with open_site(guided_site(GUIDER)) as observatory:
@@ -156,7 +155,6 @@ async def test_behind_clouds_the_field_is_lost_and_found_again() -> None:
         assert np.hypot(*(places[-1] - places[0])) < 0.8
 
 
-@pytest.mark.slow
 @on_virtual_clock()
 async def test_a_reference_behind_clouds_gives_way_to_one_with_stars() -> None:
     async with open_site(guided_site(GUIDER)) as observatory:
@@ -170,7 +168,6 @@ async def test_a_reference_behind_clouds_gives_way_to_one_with_stars() -> None:
         assert now.reference in [frame.id for frame in frames]
 
 
-@pytest.mark.slow
 @on_virtual_clock()
 async def test_a_field_that_is_far_away_is_not_followed() -> None:
     async with open_site(guided_site(GUIDER, telescope=WITHOUT_SETTLING)) as observatory:
@@ -216,7 +213,6 @@ async def test_a_telescope_that_does_not_answer_is_an_alarm_until_it_does() -> N
         assert np.hypot(*(places[-1] - places[4])) < 0.5
 
 
-@pytest.mark.slow
 @on_virtual_clock()
 async def test_a_camera_that_dies_and_comes_back_keeps_the_reference() -> None:
     async with open_site(guided_site(GUIDER)) as observatory:
@@ -231,7 +227,6 @@ async def test_a_camera_that_dies_and_comes_back_keeps_the_reference() -> None:
         assert (now.status, now.reference) == (AutoGuiderStatus.GUIDING, reference)
 
 
-@pytest.mark.slow
 @on_virtual_clock()
 async def test_it_can_be_told_to_stop_to_start_and_to_take_a_new_reference() -> None:
     async with open_site(guided_site({"guider": {"type": "science-frame-guider", "active": False}})) as observatory:
@@ -271,7 +266,6 @@ async def test_a_camera_that_does_not_know_how_it_is_turned_is_found_out_by_the_
         assert spread(pointings(observatory)[5:]) < 0.3
 
 
-@pytest.mark.slow
 @on_virtual_clock()
 async def test_a_guide_camera_guides_between_no_frames_at_all() -> None:
     guider = {"guider": {"type": "guide-camera-guider", "uses": {"Camera": "camera"}, "exposure_time": "4 s"}}
@@ -343,7 +337,6 @@ async def test_behind_clouds_no_field_is_solved() -> None:
         assert [image.exposure_time for image in observatory.heard(NewImage)] == [5.0, 10.0]
 
 
-@pytest.mark.slow
 @on_virtual_clock()
 async def test_a_wrong_field_is_not_solved() -> None:
     async with open_site(guided_site(ACQUISITION)) as observatory:
@@ -380,7 +373,6 @@ async def test_a_camera_that_fails_ends_an_acquisition_with_its_error() -> None:
 # the robot
 
 
-@pytest.mark.slow
 @on_virtual_clock()
 async def test_the_robot_acquires_its_targets_and_the_guider_holds_them() -> None:
     async with open_site(guided_site(GUIDER | ACQUISITION)) as observatory:
@@ -396,7 +388,6 @@ async def test_the_robot_acquires_its_targets_and_the_guider_holds_them() -> Non
         assert len(observatory.heard(GuideCorrected)) > 10
 
 
-@pytest.mark.slow
 @on_virtual_clock()
 async def test_the_robot_postpones_what_it_cannot_acquire() -> None:
     async with open_site(guided_site(ACQUISITION)) as observatory:

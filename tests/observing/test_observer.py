@@ -24,6 +24,8 @@ from pytel.observing.status import StatusBoard
 from pytel.observing.taskstore import SqlTaskStore
 from pytel.services import Module
 
+pytestmark = pytest.mark.slow
+
 
 class FakeMonitor(Module, SafetyMonitor):
     """Says what cannot be understood."""
@@ -76,7 +78,6 @@ def test_a_quiet_night(site: Run) -> None:
     assert 3 <= len(night.focus_runs) <= 7
 
 
-@pytest.mark.slow
 def test_the_same_seed_gives_the_same_report(site: Run, tmp_path: Path) -> None:
     async def scenario(site: Any) -> bytes:
         await begin(site)
@@ -108,7 +109,6 @@ def test_bad_weather_in_an_exposure(site: Run) -> None:
     assert [lost.reason for lost in night.lost if lost.seconds > 600] == ["unsafe: rain"]
 
 
-@pytest.mark.slow
 def test_a_silent_safety_monitor(site: Run) -> None:
     async def scenario(site: Any) -> NightReport:
         await begin(site)
@@ -175,7 +175,6 @@ def test_a_camera_that_hangs_costs_the_task_a_while(site: Run) -> None:
     assert len(night.exposures) > 100
 
 
-@pytest.mark.slow
 def test_a_lost_answer_doubles_nothing(site: Run) -> None:
     async def scenario(site: Any) -> NightReport:
         await begin(site)
@@ -188,7 +187,6 @@ def test_a_lost_answer_doubles_nothing(site: Run) -> None:
     assert {error.name for error in night.errors} == {"JobLost", "NotReady"}
 
 
-@pytest.mark.slow
 def test_a_telescope_that_is_stuck_once_is_parked_and_asked_again(site: Run) -> None:
     async def scenario(site: Any) -> NightReport:
         await begin(site)
@@ -199,7 +197,6 @@ def test_a_telescope_that_is_stuck_once_is_parked_and_asked_again(site: Run) -> 
     assert len(night.exposures) > 100
 
 
-@pytest.mark.slow
 def test_a_roof_that_does_not_open_calls_a_person(site: Run) -> None:
     async def scenario(site: Any) -> NightReport:
         await begin(site)
@@ -297,7 +294,6 @@ def test_a_full_disk_and_an_archive_that_is_away(site: Run) -> None:
     assert len(set(indices(night))) == len(night.exposures) > 100
 
 
-@pytest.mark.slow
 def test_a_pause_outlives_a_restart(site: Run) -> None:
     async def scenario(site: Any) -> NightReport:
         await begin(site)

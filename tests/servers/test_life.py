@@ -20,6 +20,8 @@ from pytel.servers import PortTaken, ServerFailed, ServerMissing, ServerNotRunni
 from xmpp_client import client
 from xmpp_kit import KINDS, Kind, free_port, server_account, started_server
 
+pytestmark = pytest.mark.slow
+
 EVENT = "urn:pytel:event:NewImage"
 STATE = "urn:pytel:state:Telescope"
 
@@ -33,7 +35,6 @@ def own(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[XmppServer]:
     server.remove_files()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("end", ["stop", "kill"])
 async def test_accounts_and_nodes_outlive_a_restart(own: XmppServer, end: str) -> None:
     password = await in_thread(server_account, own, "camera")

@@ -28,6 +28,7 @@ def test_altitudes_in_bulk_are_those_one_by_one() -> None:
 
 @settings(max_examples=25)
 @given(st.floats(0, 360, exclude_max=True), st.floats(-90, 90), st.floats(5, 80))
+@pytest.mark.slow
 def test_a_target_is_up_inside_and_down_outside(ra: float, dec: float, limit: float) -> None:
     found = visible_intervals(ra, dec, NIGHT.start, NIGHT.end, SUTHERLAND, limit)
     times = np.linspace(NIGHT.start, NIGHT.end, 700)

@@ -240,6 +240,7 @@ def _quiet_log() -> Any:
 
 @settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(stanzas, min_size=1, max_size=6))
+@pytest.mark.slow
 def test_no_stanza_raises_and_no_task_dies(came: list[Element]) -> None:
     faults: list[dict[str, Any]] = []
 

@@ -302,6 +302,7 @@ def test_the_report_has_all_sensors() -> None:
 # telescope
 
 
+@pytest.mark.slow
 async def test_a_slew_and_parking(tower: StandIn) -> None:
     async with site_of(tower, "telescope") as observatory:
         telescope = observatory.find(Telescope)
@@ -336,6 +337,7 @@ async def test_an_operation_that_is_aborted_there(tower: StandIn) -> None:
         await until(lambda: tower.calls("telescope.stop"))
 
 
+@pytest.mark.slow
 async def test_an_operation_that_is_forgotten_there_is_forgotten_here(tower: StandIn) -> None:
     async with site_of(tower, "telescope") as observatory:
         telescope = observatory.find(Telescope)

@@ -31,6 +31,8 @@ from pytel.module.sitefile import parse_site
 from pytel.module.yaml_lines import read_yaml
 from pytel.testing import Observatory
 
+pytestmark = pytest.mark.slow
+
 ANNA, OTTO = ["anna", "correct horse"], ["otto", "letters and 9"]
 
 
