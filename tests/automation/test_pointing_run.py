@@ -81,7 +81,7 @@ async def test_too_few_or_too_many_places_are_refused_before_anything_moves() ->
     async with Observatory(site(), pixels="full") as observatory:
         await clock.sleep(60.0)
         for points in (-1, 7, 10**9):
-            with pytest.raises(InvalidParams, match="points is .* must be"):
+            with pytest.raises(InvalidParams, match=r"points is .* must be"):
                 await observatory.find(PointingRun, deadline=7200).measure_pointing(points)
 
 

@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from pytel.base.errors import PytelError, WireError
+from pytel.cli import look
 from pytel.cli.app import app
 
 from .conftest import PYTEL
@@ -156,6 +158,17 @@ def test_errors_are_sentences_with_their_name(in_folder: Path, arguments: list[s
     result = pytel("call", *arguments)
     assert result.exit_code == 1
     assert result.output.startswith(sentence)
+
+
+def test_an_error_that_only_the_module_knows_has_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: WireError = {"code": -32000, "message": "the lamp is cold", "data": {"name": "LampCold"}}
+
+    def fail(*_: Any) -> None:
+        raise PytelError.from_wire(sent)
+
+    monkeypatch.setattr(look, "show_modules", fail)
+    result = pytel("modules")
+    assert (result.exit_code, result.output) == (1, "LampCold: the lamp is cold\n")
 
 
 def test_call_of_a_module_alone_lists_its_methods(in_folder: Path) -> None:

@@ -35,7 +35,8 @@ class _Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except PytelError as error:
-            name = "" if error.name in ("NoSite", "ConfigError") else f"{error.name}: "
+            told = str(error.data.get("remote_name", error.name))  # of a kind that only the module knows
+            name = "" if told in ("NoSite", "ConfigError") else f"{told}: "
             typer.secho(f"{name}{error.message}", err=True, fg=typer.colors.RED)
             raise typer.Exit(1) from None
         except BrokenPipeError:
