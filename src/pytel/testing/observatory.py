@@ -24,6 +24,7 @@ from pytel.bus.address import Address
 from pytel.bus.contract import Publication, Role
 from pytel.bus.local import LocalHub
 from pytel.devices.simulated.hardware import Hardware, connect_world, start_world
+from pytel.devices.simulated.world.client import SocketWorld
 from pytel.module import Event, Interface, State
 from pytel.module.faults import raise_for
 from pytel.module.local_supervisor import LocalSupervisor
@@ -69,6 +70,7 @@ class Observatory:
         self._directory = directory
         self._keep = keep
         self._stack = contextlib.AsyncExitStack()
+        self._connection: SocketWorld | None = None
         self._full: dict[str, contextlib.ExitStack] = {}
         self.hub = LocalHub()
         self.site: SiteFile
@@ -168,7 +170,13 @@ class Observatory:
 
     async def world(self) -> Hardware:
         """The simulated hardware itself. Raises `ConnectionLost` when the site has none."""
-        return await connect_world(self.site.info)
+        if self._connection is not None:
+            return self._connection
+        hardware = await connect_world(self.site.info)
+        if isinstance(hardware, SocketWorld):
+            self._connection = hardware
+            self._stack.push_async_callback(hardware.close)
+        return hardware
 
     async def inject(
         self, device: str, kind: str, *, value: Any = None, after: Seconds = 0.0, duration: Seconds | None = None

@@ -13,6 +13,6 @@ from gateway.alpaca.kit import alpaca_site as open_site
 
 @pytest.fixture
 async def site(tmp_path: Path) -> AsyncIterator[AlpacaSite]:
-    """All devices, at a site whose time runs a hundred times as fast."""
+    """All devices, at a site whose time runs ten times as fast."""
     async with open_site(tmp_path) as opened:
         yield opened

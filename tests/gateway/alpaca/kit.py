@@ -28,7 +28,7 @@ from pytel.testing.observatory import default_site
 
 R = TypeVar("R")
 NIGHT = datetime(2026, 6, 17, 20, 0, tzinfo=UTC)
-RATE = 100.0
+RATE = 10.0
 DEVICES = {
     "telescope": ["telescope"],
     "camera": ["camera"],

@@ -141,10 +141,10 @@ async def test_faults_of_devices(site: AlpacaSite) -> None:
     await site.connect("focuser")
     await site.observatory.inject("focuser", "stuck")
     here = (await site.get("focuser/0/position")).value
-    assert (await site.put("focuser/0/move", Position=here - 20_000)).error == 0
+    begun = await site.put("focuser/0/move", Position=here - 20_000)
 
     async def is_told() -> bool:
-        return 0x500 <= (await site.get("focuser/0/ismoving")).error <= 0xFFF
+        return 0x500 <= ((await site.get("focuser/0/ismoving")).error or begun.error) <= 0xFFF
 
     await until_so(is_told, 30.0)
     await site.observatory.clear()
@@ -177,8 +177,9 @@ async def test_steps_are_those_of_the_focuser(site: AlpacaSite) -> None:
     base = site.observatory.state(FocuserState).base
     assert base is not None
     assert abs(base - 12345 * step / 1000.0) < 0.002
-    offset = site.observatory.find(Focuser).set_focus_offset(0.5)
-    await offset
+    assert (await site.put("focuser/0/disconnect")).error == 0  # gives the control back
+    await site.observatory.find(Focuser).set_focus_offset(0.5)
+    await site.connect("focuser")
     assert abs((await site.get("focuser/0/position")).value - 12345) <= 2
     assert (await site.put("focuser/0/halt")).error == 0
 
@@ -276,6 +277,8 @@ async def test_an_exposure_that_is_aborted_or_refused(site: AlpacaSite) -> None:
     assert (await site.put("camera/0/startx", StartX="2000")).error == 0
     assert (await site.put("camera/0/startexposure", Duration="1", Light="true")).error == 0x401
     assert (await site.put("camera/0/startx", StartX="0")).error == 0
+    assert (await site.put("camera/0/disconnect")).error == 0  # gives the control back
+    await site.connect("camera")
     busy = site.observatory.find(Camera).expose(600.0)
     await busy.eta()
     assert (await site.put("camera/0/startexposure", Duration="1", Light="true")).error == 0x40B
