@@ -99,8 +99,14 @@ def test_one_broken_module_does_not_hold_up_the_others() -> None:
         await supervisor.start()
         assert [str(address) for address in supervisor.running] == ["station"]
         assert [entry.running for entry in supervisor.entries()] == [False, True]
+        assert [entry.error for entry in supervisor.entries()] == [
+            "the port is missing: write port: /dev/ttyS0",
+            None,
+        ]
         with pytest.raises(ConfigError, match="port: /dev/ttyS0"):
             await supervisor.start_module("broken")
+        await supervisor.stop_module("broken")  # somebody knows that it does not run
+        assert [entry.error for entry in supervisor.entries()] == [None, None]
         await supervisor.stop()
 
     run(main())

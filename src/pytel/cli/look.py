@@ -38,13 +38,15 @@ def show_modules(state: Path | None, json_wanted: bool) -> None:
         table.add_column(heading, no_wrap=heading in ("name", "status", "since"))
     for row in rows:
         name, status = row["address"], row["status"] or "stopped"
-        status = "error" if row["error"] and status == "ready" else status
+        status = "error" if row["error"] and status in ("ready", "stopped") else status
         began = clock_time(since[name]) if name in since else ""
         kind = row["module_type"].rpartition(":")[2]
         table.add_row(name, kind, status_text(status), began, ", ".join(row["interfaces"]))
+    out = console()
+    out.print(table)
+    for row in rows:
         if row["error"]:
-            table.add_row("", Text(row["error"], "red"), "", "", "")
-    console().print(table)
+            out.print(Text.assemble((row["address"], "bold"), ": ", (row["error"], "red")))
 
 
 def _rows(client: SiteClient) -> list[dict[str, Any]]:

@@ -43,7 +43,7 @@ class HostedModule:
         runtime = self._runtime
         return ModuleReport(
             status=runtime.lifecycle.status.value if runtime else None,
-            error=runtime.lifecycle.explanation if runtime and not runtime.lifecycle.healthy else None,
+            error=runtime.lifecycle.complaint if runtime else None,
             started=self._started,
             failure=self.failure.to_wire() if self.failure else None,
             final=self.is_final,

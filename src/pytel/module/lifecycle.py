@@ -71,8 +71,13 @@ class Lifecycle:
     @property
     def explanation(self) -> str:
         """The status in words."""
+        return f"{self._status.value} ({self.complaint})" if self._alarms else self._status.value
+
+    @property
+    def complaint(self) -> str | None:
+        """What is wrong, in words; None when nothing is."""
         alarms = "; ".join(f"{report.name} in {report.source}: {report.message}" for report in self._alarms.values())
-        return f"{self._status.value} ({alarms})" if alarms else self._status.value
+        return alarms or None
 
     def move_to(self, status: Status) -> None:
         """Enter a status and tell it."""

@@ -24,6 +24,8 @@ class LocalSupervisor(Supervisor):
         super().__init__(site)
         self.hub = hub or LocalHub()
         self._running: dict[Address, ModuleRuntime] = {}
+        self._failed: dict[Address, str] = {}
+        """Why those that were to start do not run."""
         self._log = logging.getLogger("pytel.site")
         self._desk: ModuleRuntime | None = None
 
@@ -59,9 +61,12 @@ class LocalSupervisor(Supervisor):
         )
         runtime.lifecycle.watcher = self._tell
         self._running[spec.address] = runtime
+        self._failed.pop(spec.address, None)
         try:
             await runtime.start()
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, Exception):
+                self._failed[spec.address] = wrap(error).message
             self._forget(spec.address, runtime)
             raise
 
@@ -81,6 +86,8 @@ class LocalSupervisor(Supervisor):
     async def stop_module(self, address: str) -> None:
         """Stop a module in good order. Raises `NotFound`."""
         known = self.spec(address).address
+        if self._failed.pop(known, None) is not None:
+            self._tell()
         if (runtime := self._running.get(known)) is not None:
             await self._stop(known, runtime)
 
@@ -107,12 +114,12 @@ class LocalSupervisor(Supervisor):
     def _entry(self, spec: ModuleSpec) -> ModuleEntry:
         entry, runtime = plain_entry(spec), self._running.get(spec.address)
         if runtime is None:
-            return entry
+            return msgspec.structs.replace(entry, error=self._failed.get(spec.address))
         return msgspec.structs.replace(
             entry,
             running=True,
             status=runtime.lifecycle.status.value,
-            error=None if runtime.lifecycle.healthy else runtime.lifecycle.explanation,
+            error=runtime.lifecycle.complaint,
         )
 
 
