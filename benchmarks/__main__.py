@@ -8,8 +8,8 @@ from __future__ import annotations
 import importlib
 import sys
 
-ALL = ("accuracy", "gateway", "images", "leanness", "local_bus", "messaging", "virtual_night")
-WITH_OPTIONS = ("accuracy", "images", "messaging")
+ALL = ("accuracy", "gateway", "images", "indi_blob", "leanness", "local_bus", "messaging", "virtual_night")
+WITH_OPTIONS = ("accuracy", "images", "indi_blob", "messaging")
 
 
 def main() -> None:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 HOME = Path(".venv-peers")
 LISTS = Path(__file__).parent
+ALONE = "# --no-deps"
+"""Begins a list of what is installed without what it asks for."""
 _WITHIN = 900.0
 
 
@@ -20,13 +22,14 @@ def peer_python(name: str) -> Path:
     if python.exists() and made_from.exists() and made_from.read_text() == wanted.read_text():
         return python
     print(f"installing {name} into {directory}", file=sys.stderr, flush=True)
+    alone = ["--no-deps"] if wanted.read_text().startswith(ALONE) else []
     uv = shutil.which("uv") or shutil.which("uv", path=str(Path(sys.executable).parent))
     if uv:
         _run(uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(directory))
-        _run(uv, "pip", "install", "--quiet", "--python", str(python), "-r", str(wanted))
+        _run(uv, "pip", "install", "--quiet", "--python", str(python), *alone, "-r", str(wanted))
     else:
         _run(sys.executable, "-m", "venv", "--clear", str(directory))
-        _run(str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", str(wanted))
+        _run(str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *alone, "-r", str(wanted))
     made_from.write_text(wanted.read_text())
     return python
 

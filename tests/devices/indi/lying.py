@@ -123,7 +123,7 @@ def blob_definition(name: str = "CCD1", device: str = DEVICE) -> str:
 def blob(
     content: bytes, name: str = "CCD1", *, size: object = None, form: str = ".fits", encoded: bytes | None = None
 ) -> bytes:
-    """A BLOB as indiserver sends it: base64 in lines of 72."""
+    """A BLOB as drivers send it: base64 in lines of 72 (indiserver itself writes one line)."""
     if encoded is None:
         whole = base64.b64encode(content)
         encoded = b"\n".join(whole[at : at + 72] for at in range(0, len(whole), 72))
