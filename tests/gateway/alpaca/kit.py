@@ -16,6 +16,7 @@ from gateway.kit import until
 from pytel.base import clock
 from pytel.base.threads import in_thread
 from pytel.gateway.gateway import HttpGateway
+from pytel.interfaces.enclosure import EnclosureState
 from pytel.interfaces.motion import MotionStatus
 from pytel.interfaces.rotator import Rotator, RotatorState
 from pytel.interfaces.safety import SafetyMonitorState
@@ -183,6 +184,10 @@ class AlpacaSite:
         """Write one, or call a method."""
         return await self.ask("PUT", f"/api/v1/{path}", data={"ClientID": 1, **form})
 
+    async def safe(self) -> None:
+        """Wait until the roof may open."""
+        await self.observatory.until(lambda: self.observatory.state(EnclosureState).may_open)
+
     async def connect(self, *devices: str) -> None:
         """Connect to devices, all by default."""
         for device in devices or DEVICES:
@@ -207,6 +212,7 @@ async def alpaca_site(directory: Path, **alpaca: Any) -> AsyncIterator[AlpacaSit
         "listen": "127.0.0.1:0",
         "alpaca": {"listen": "127.0.0.1:0", "devices": DEVICES, "role": "operator", **alpaca},
     }
+    site["modules"]["safety"]["clear_after"] = "1 s"
     site["simulation"]["cover"] = {"present": True}
     site["modules"]["cover"] = {"type": "simulated-cover"}
     site["modules"]["rotator"] = {"type": f"{__name__}:StandInRotator"}

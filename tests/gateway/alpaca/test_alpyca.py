@@ -92,6 +92,8 @@ async def test_camera(site: AlpacaSite) -> None:
 
 
 async def test_focuser_wheel_dome_weather_and_safety(site: AlpacaSite) -> None:
+    await site.safe()
+
     def drive() -> None:
         focuser = Focuser(site.address, 0)
         connected(focuser)
@@ -109,7 +111,7 @@ async def test_focuser_wheel_dome_weather_and_safety(site: AlpacaSite) -> None:
         safety = SafetyMonitor(site.address, 0)
         assert not safety.IsSafe
         connected(safety)
-        wait(lambda: bool(safety.IsSafe))
+        assert safety.IsSafe
 
         dome = Dome(site.address, 0)
         connected(dome)

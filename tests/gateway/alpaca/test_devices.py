@@ -269,7 +269,7 @@ async def test_an_exposure_that_is_aborted_or_refused(site: AlpacaSite) -> None:
     assert (await site.put("camera/0/abortexposure")).error == 0
 
     async def is_idle() -> bool:
-        return (await site.get("camera/0/camerastate")).value == 0
+        return bool((await site.get("camera/0/camerastate")).value == 0)
 
     await until_so(is_idle)
     assert (await site.get("camera/0/imageready")).value is False
