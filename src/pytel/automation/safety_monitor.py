@@ -115,7 +115,9 @@ class BaseSafetyMonitor(Module, SafetyMonitor, ABC):
         if self._verdict.update(self._faults(), clock.elapsed()):
             self._publish()
         if self._verdict.safe != was_safe:
-            self.log.info("the site is %s", "safe" if self._verdict.safe else f"unsafe: {'; '.join(self._verdict.reasons)}")
+            self.log.info(
+                "the site is %s", "safe" if self._verdict.safe else f"unsafe: {'; '.join(self._verdict.reasons)}"
+            )
             self.publish(SafetyChanged(safe=self._verdict.safe, reasons=self._verdict.reasons))
 
     def _faults(self) -> list[Fault]:
