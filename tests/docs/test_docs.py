@@ -165,6 +165,9 @@ def test_no_block_is_left_out() -> None:
     carried_out = {
         ("README.md", "console"): 4,
         ("acquisition.md", "yaml"): 1,
+        ("alpaca-server.md", "console"): 1,
+        ("alpaca-server.md", "python"): 1,
+        ("alpaca-server.md", "yaml"): 2,
         ("autofocus.md", "yaml"): 1,
         ("README.md", "python"): 1,
         ("benchmarks.md", "sh"): 2,

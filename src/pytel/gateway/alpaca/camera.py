@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import weakref
+from collections.abc import Callable
 from typing import Any
 
 from pytel.base.units import Celsius
@@ -10,7 +13,7 @@ from pytel.gateway.alpaca.errors import VALUE_NOT_SET, AlpacaError, in_range, in
 from pytel.gateway.alpaca.errors import not_implemented as absent
 from pytel.gateway.alpaca.members import get, put
 from pytel.gateway.alpaca.picture import Picture
-from pytel.gateway.alpaca.site import Client
+from pytel.gateway.alpaca.site import AlpacaSite, Client
 from pytel.interfaces.camera import Camera, CameraCapabilities, CameraState, CameraStatus, Window
 from pytel.interfaces.images import FrameType, ImageRef
 
@@ -72,6 +75,12 @@ class AlpacaCamera(Device):
     _setpoint: Celsius | None = None
     _taken = False
     """Whether an exposure has been begun here since the start of the server."""
+
+    def __init__(self, site: AlpacaSite, *where: Any) -> None:
+        super().__init__(site, *where)
+        self._reading = asyncio.Lock()
+        self._last: Callable[[], Picture | None] = lambda: None
+        """The picture that is being handed out, however many want it."""
 
     def _state(self) -> CameraState:
         return self.site.state(self.address, CameraState)
@@ -352,7 +361,12 @@ class AlpacaCamera(Device):
         ref: ImageRef | None = self.operation.result
         if not self.image_ready() or ref is None:
             raise invalid_operation(f"{self.address} has no image; begin an exposure and wait for ImageReady")
-        return await Picture.read(self.site, ref)
+        async with self._reading:
+            picture = self._last()
+            if picture is None or picture.ref != ref:
+                picture = await Picture.read(self.site, ref)
+                self._last = weakref.ref(picture)
+            return picture
 
     @get("ImageArray")
     async def image_array(self) -> Picture:

@@ -145,6 +145,7 @@ class Device:
         peer = self.site.peer(self.address)
         if self.interface.urn() not in peer.card.interfaces:
             raise AlpacaError(NOT_CONNECTED, f"{self.address} is no {self.interface.__name__}; mend the site file")
+        self.site.forget_capabilities(self.address)
         self._clients[client.key] = None
         self.site.connections.add((self.address, client.key))
         while len(self._clients) > MOST_CLIENTS:

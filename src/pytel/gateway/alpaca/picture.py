@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import AsyncIterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 PIECE = 1 << 18
 
 
-class Picture(NamedTuple):
+class Picture:
     """Pixels by column from the left, in each from the top; and the values of the header."""
 
-    columns: NDArray[Any]
-    header: dict[str, Any]
+    def __init__(self, ref: ImageRef, columns: NDArray[Any], header: Mapping[str, Any]) -> None:
+        self.ref, self.columns, self.header = ref, columns, header
 
     @classmethod
     async def read(cls, site: AlpacaSite, ref: ImageRef) -> Picture:
         """Fetch an image from its store. Raises what the store raises."""
         image = await site.read_image(ref)
-        return cls(await in_thread(_columns, image.pixels), dict(image.header))
+        return cls(ref, await in_thread(_columns, image.pixels), image.header)
 
     def size(self) -> int:
         """Bytes as ImageBytes, without the head."""

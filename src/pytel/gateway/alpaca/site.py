@@ -122,6 +122,10 @@ class AlpacaSite:
         state: S = from_builtins(publication.data, kind, f"the state of {address}")
         return state
 
+    def forget_capabilities(self, address: Address) -> None:
+        """Ask a module anew: a driver may have another device behind it."""
+        self._capabilities.pop(address, None)
+
     async def capabilities(self, address: Address, kind: type[C]) -> C:
         """What a module can do, asked for once at each of its starts. Raises `ModuleNotFound`, `NotReady`."""
         peer = self.peer(address)
