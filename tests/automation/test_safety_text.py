@@ -82,6 +82,30 @@ def test_a_roof_file_is_followed_and_its_silence_noticed(bench: Run, tmp_path: P
     bench(scenario)
 
 
+def test_a_clock_that_is_set_back_makes_no_old_text_young(
+    bench: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "roof.txt"
+    real_time = clock.real_time
+
+    async def scenario(bench: Any) -> None:
+        path.write_text(f"{datetime.fromtimestamp(real_time(), UTC):%Y-%m-%d %H:%M:%S} OPEN")
+        found = {"safe": "OPEN", "time": r"^\S+ \S+", "clear_after": 0, "max_age": 120}
+        witness = await begin(bench, path=str(path), **found)
+        await clock.sleep(60)
+        assert witness.last.safe
+        monkeypatch.setattr(clock, "real_time", lambda: real_time() - 59.0)
+        await clock.sleep(30)
+        assert witness.last.safe
+        await clock.sleep(35)
+        assert not witness.last.safe
+        monkeypatch.setattr(clock, "real_time", lambda: real_time() - 120.0)
+        await clock.sleep(10)
+        assert not witness.last.safe
+
+    bench(scenario)
+
+
 def test_a_file_that_goes_away_is_unsafe_after_its_silence(bench: Run, tmp_path: Path) -> None:
     path = tmp_path / "roof.txt"
 

@@ -63,6 +63,8 @@ class TextSafetyMonitor(BaseSafetyMonitor):
         self._judge_of_text = await in_thread(TextJudge, config)
         self._source = source(config.path, config.url, config.command, config.deadline)
         self._complaint: str | None = "nothing has been read yet"
+        self._same = ("", 0.0)
+        """The text, and since when it reads so (elapsed)."""
         self._expires: Seconds | None = None
         self._read = clock.elapsed()
         self._silence = patient(config.silence, REAL_PATIENCE)
@@ -75,7 +77,7 @@ class TextSafetyMonitor(BaseSafetyMonitor):
         while True:
             try:
                 text = await self._source()
-                complaint, left = self._judge_of_text.weigh(text)
+                complaint, left = self._judge_of_text.weigh(text, self._same_for(text.text))
             except Exception as error:  # noqa: BLE001 - whatever it is, it counts as silence, and is tried again
                 self._error = wrap(error)
                 self.raise_alarm("source", self._error)
@@ -86,6 +88,12 @@ class TextSafetyMonitor(BaseSafetyMonitor):
                 self.clear_alarm("source")
             self.judge()
             await clock.sleep(patient(self.config.period))
+
+    def _same_for(self, text: str) -> Seconds:
+        """Real seconds for which the text has been the same."""
+        if text != self._same[0]:
+            self._same = (text, clock.elapsed())
+        return (clock.elapsed() - self._same[1]) / clock.current().rate
 
     def checks(self) -> Iterable[Check]:
         """What it said, and whether it still speaks."""
@@ -126,8 +134,11 @@ class TextJudge:
         self._zone = _zone(config.time_zone)
         self._format, self._max_age = config.time_format, config.max_age
 
-    def weigh(self, text: Text) -> tuple[str | None, Seconds | None]:
-        """Why a text is unsafe (None: it is safe), and for how many seconds it stays young enough (None: for ever)."""
+    def weigh(self, text: Text, same_for: Seconds = 0.0) -> tuple[str | None, Seconds | None]:
+        """Why a text is unsafe (None: it is safe), and for how many seconds it stays young enough (None: for ever).
+
+        One that tells its time is no younger than it has been the same: our clock may have been set back.
+        """
         if self._unsafe is not None and (found := self._unsafe.search(text.text)):
             return f"it says {_shown(found[0])}", None
         if self._safe.search(text.text) is None:
@@ -139,6 +150,8 @@ class TextJudge:
             return "it does not say how old it is (`max_age: null` if that does not matter)", None
         if age < -_AHEAD:
             return f"its time is {-age:.0f} s in the future", None
+        if self._time is not None:
+            age = max(age, same_for)
         if age > self._max_age:
             return f"it is {age:.0f} s old", None
         return None, self._max_age - age
