@@ -146,7 +146,7 @@ def test_the_story_is_told_in_sentences_once_each(story: Story) -> None:
         "It is safe to be open.",
         "The roof is open.",
         "Exposing NGC 253: V.",
-        "The roof closes by itself: wind of 21 m/s is above 15 m/s.",
+        "The roof closes: wind of 21 m/s is above 15 m/s.",
         "camera: the shutter is stuck",
     ]
     assert story.view.frames == {"object": 1, "focus": 1}

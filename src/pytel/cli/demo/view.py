@@ -98,7 +98,7 @@ def _focus(data: Mapping[str, Any]) -> tuple[str, str]:
 _EVENTS: dict[str, Callable[[Mapping[str, Any]], tuple[str, str]]] = {
     "SafetyChanged": _safety,
     "FocusFound": _focus,
-    "EnclosureClosing": lambda data: (f"The roof closes by itself: {_reasons(data)}.", "warning"),
+    "EnclosureClosing": lambda data: (f"The roof closes: {_reasons(data)}.", "warning"),
     "Notified": lambda data: (
         f"To people: {data['subject']}. {data['message']}",
         "error" if data["urgency"] == "call" else "info",
