@@ -283,3 +283,25 @@ async def test_the_server_is_killed_in_mid_exposure(indi_server: Starter, transp
             await expose(client, 0.05)
             frame = await frames.get(PATIENCE)
             assert bytes(frame.data[:9]) == b"SIMPLE  ="
+
+
+@pytest.mark.parametrize("transport", ["tcp", "unix"])
+async def test_frames_come_again_after_camera_and_driver_went(indi_server: Starter, transport: str) -> None:
+    server = await indi_server("indi_simulator_ccd")
+    async with connected(address_of(server, transport)) as client:
+        await camera(client)
+        gone = asyncio.Event()
+        client.on_presence(CAMERA, lambda present: None if present else gone.set())
+        async with client.blobs(CAMERA, "CCD1") as frames:
+            for how in ("camera", "driver", ""):
+                await frames.until_enabled(PATIENCE)
+                await expose(client, 0.05)
+                assert bytes((await frames.get(PATIENCE)).data[:9]) == b"SIMPLE  ="
+                if how == "camera":
+                    away = {"DISCONNECT": True}
+                    await client.set(CAMERA, "CONNECTION", away, PATIENCE, lambda vector: vector.on("DISCONNECT"))
+                elif how == "driver":
+                    await server.unplug("indi_simulator_ccd")
+                    await asyncio.wait_for(gone.wait(), PATIENCE)
+                    await server.plug("indi_simulator_ccd")
+                await camera(client)

@@ -206,7 +206,9 @@ async def test_addresses_that_are_none(address: str) -> None:
         await IndiClient(address).start()
 
 
-@pytest.mark.parametrize("address", ["/nowhere/at/all", "@/pytel-nobody", "[::1]:1", "127.0.0.1:1", "no.such.invalid"])
+@pytest.mark.parametrize(
+    "address", ["/nowhere/at/all", "@/pytel-nobody", "[::1]:1", "127.0.0.1:1", "no.such.invalid", "a..b"]
+)
 async def test_nobody_is_there(address: str) -> None:
     client = IndiClient(address)
     await client.start()

@@ -265,6 +265,27 @@ async def test_a_server_that_floods_leaves_others_their_turn() -> None:
         assert turns > 5
 
 
+async def test_a_fault_of_our_own_costs_one_link(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    faults = [RuntimeError("a fault of our own")]
+    apply = Inventory.apply
+
+    def stumble(self: Inventory, element: Element, now: float) -> object:
+        if faults:
+            raise faults.pop()
+        return apply(self, element, now)
+
+    async def speak(visit: Visit) -> None:
+        await visit.say(number("A", x=1))
+        await silence(visit)
+
+    monkeypatch.setattr(Inventory, "apply", stumble)
+    async with client_of(speak) as client:
+        await client.require(DEVICE, "A", PATIENCE)
+    assert "RuntimeError: a fault of our own" in caplog.text
+
+
 async def test_pings_are_answered() -> None:
     answers: list[bytes] = []
 

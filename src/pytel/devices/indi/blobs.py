@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from collections import deque
 from collections.abc import Callable
 from functools import partial
@@ -43,7 +42,7 @@ class Blob:
         form: str,
         data: memoryview,
         received: float,
-        release: Callable[[memoryview], None],
+        release: Callable[[memoryview | None], None],
     ) -> None:
         self.device, self.name = begins.vector.get("device", ""), begins.vector.get("name", "")
         self.member = begins.attributes.get("name", "")
@@ -55,25 +54,29 @@ class Blob:
         """When the server says it was made, as it says it."""
         self.received = received
         """Site time (Unix seconds) when its last byte came."""
-        self._release: Callable[[memoryview], None] | None = release
+        self._release: Callable[[memoryview | None], None] | None = release
 
     def close(self) -> None:
         """Let go of the bytes; harmless when that is done."""
+        data, self.data = self.data, memoryview(b"")
         if self._release is not None:
             release, self._release = self._release, None
-            data, self.data = self.data, memoryview(b"")
             release(data)
 
     def __del__(self) -> None:
-        self.close()
+        # Somebody may still look at its bytes.
+        if self._release is not None:
+            del self.data
+            self._release(None)
 
 
 class BlobStream:
     """The BLOBs of one property, from a connection of their own: `async with client.blobs(device, name) as frames`."""
 
-    def __init__(self, address: str, device: str, name: str, log: logging.Logger) -> None:
+    def __init__(self, address: str, device: str, name: str) -> None:
         self.device, self.name = device, name
-        self._connection = Connection(address, self._serve, self._lost, log)
+        # That the server is lost is said by its client.
+        self._connection = Connection(address, self._serve, self._lost, None)
         self._ready: deque[Blob | PytelError] = deque()
         self._came = asyncio.Event()
         self._room = asyncio.Event()
@@ -196,9 +199,11 @@ class BlobStream:
 
     def _hear(self, element: Element) -> None:
         attributes = element.attributes
-        if (attributes.get("device"), attributes.get("name")) != (self.device, self.name):
+        if attributes.get("device") != self.device or attributes.get("name", self.name) != self.name:
             return
-        if element.tag == "defBLOBVector":
+        if element.tag == "delProperty":
+            self._enabled.clear()
+        elif element.tag == "defBLOBVector":
             self._connection.alive()
             self._enabled.set()
         elif element.tag == "setBLOBVector" and not element.children and attributes.get("state") == "Alert":

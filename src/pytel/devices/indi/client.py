@@ -21,6 +21,7 @@ from pytel.devices.indi.waiters import Judge, Waiter, Waiters
 from pytel.services.timing import patient
 
 DEFAULT_SERVER = "localhost:7624"
+_AT_A_TIME = 50
 _DONE = (PropertyState.OK, PropertyState.IDLE)
 
 
@@ -166,7 +167,7 @@ class IndiClient:
 
         An async context manager: BLOBs are enabled within.
         """
-        return BlobStream(self.address, device, name, self._log)
+        return BlobStream(self.address, device, name)
 
     async def _within(self, waiter: Waiter, patience: Seconds, what: str) -> Vector:
         try:
@@ -227,7 +228,7 @@ class IndiClient:
         await link.write(get_properties())
         connection = self._started()
         connection.up()
-        parser = ElementParser()
+        parser, taken = ElementParser(), 0
         while True:
             for event in parser.feed(await link.read()):
                 if isinstance(event, Element):
@@ -235,8 +236,10 @@ class IndiClient:
                     await self._take(event, link)
                 elif isinstance(event, BlobBegins):
                     drop_descriptor(link, event.attributes)
-            # A server that never pauses would leave nobody else a turn.
-            await asyncio.sleep(0)
+                taken += 1
+                # A server that never pauses would leave nobody else a turn.
+                if taken % _AT_A_TIME == 0:
+                    await asyncio.sleep(0)
 
     async def _take(self, element: Element, link: Link) -> None:
         if element.tag == "pingRequest":

@@ -20,9 +20,11 @@ Serve = Callable[[Link], Awaitable[None]]
 
 
 class Connection:
-    """Keeps a link up: `serve` has each one until it breaks; `lost` is called after."""
+    """Keeps a link up: `serve` has each one until it breaks; `lost` is called after. Without a `log` it is silent."""
 
-    def __init__(self, address: str, serve: Serve, lost: Callable[[ConnectionLost], None], log: logging.Logger) -> None:
+    def __init__(
+        self, address: str, serve: Serve, lost: Callable[[ConnectionLost], None], log: logging.Logger | None
+    ) -> None:
         self.address = address
         self.link: Link | None = None
         """The link that stands."""
@@ -63,7 +65,7 @@ class Connection:
             self._alive = True
             if self._complained:
                 self._complained = False
-                self._log.info("%s is back", self.address)
+                self._say(logging.INFO, f"{self.address} is back")
 
     async def until_up(self, patience: Seconds) -> Link:
         """The link, waited for. Raises `ConnectionLost`."""
@@ -86,6 +88,9 @@ class Connection:
                 await self._once()
             except ConnectionLost as error:
                 self._down(error)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the devices must not stay away for it
+                self._say(logging.ERROR, f"what {self.address} said was not understood", error)
+                self._down(ConnectionLost(f"the link to {self.address} was given up: {error!r}"))
             pause = _FIRST_PAUSE if self._alive else min(2 * pause, _LONGEST_PAUSE)
             await asyncio.sleep(pause)
 
@@ -102,5 +107,9 @@ class Connection:
         self.failure = error
         if not self._complained:
             self._complained = True
-            self._log.warning("%s; trying again until it is there", error.message)
+            self._say(logging.WARNING, f"{error.message}; trying again until it is there")
         self._lost(error)
+
+    def _say(self, level: int, sentence: str, error: Exception | None = None) -> None:
+        if self._log is not None:
+            self._log.log(level, "%s", sentence, exc_info=error)

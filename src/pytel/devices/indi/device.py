@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from typing import Protocol, cast
 
+from pytel.base import clock
 from pytel.base.errors import ConfigError, ConnectionLost, NotFound, NotReady, PytelError
 from pytel.base.units import Seconds
 from pytel.devices.indi.handle import CONNECTION, IndiDevice
@@ -74,7 +74,8 @@ class IndiDriver(Module, IndiProperties):
             client = await acquire_client(config.server)
             self.at_stop(lambda: release_client(client))
             self._indi = IndiDevice(client, config.device)
-            self._indi_link = _LinkToDevice(self, self._indi, config.connect_time)
+            self._indi_link = link = _LinkToDevice(self, self._indi, config.connect_time)
+            self.at_stop(link.let_go)
         self._indi_link.needed = properties
         await self._indi_link.connect()
 
@@ -119,8 +120,15 @@ class _LinkToDevice:
         self._connected = False
         self._told: str | None = None
         self._changed = asyncio.Event()
-        device.client.on_presence(device.name, lambda present: self._changed.set())
-        device.on_change(self._hear)
+        self._ends = (
+            device.client.on_presence(device.name, lambda present: self._changed.set()),
+            device.on_change(self._hear),
+        )
+
+    async def let_go(self) -> None:
+        """Hear no more of the device."""
+        for end in self._ends:
+            end()
 
     def _hear(self, vector: Vector) -> None:
         if vector.name == CONNECTION and not self._device.connected:
@@ -140,9 +148,10 @@ class _LinkToDevice:
             self._changed.clear()
             if not (self._connected and self._device.connected):
                 await self._again()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(None if self._connected else _LOOK_AGAIN):
-                    await self._changed.wait()
+            if self._connected:
+                await self._changed.wait()
+            else:
+                await clock.wait_for_event(self._changed, _LOOK_AGAIN)
 
     async def _again(self) -> None:
         if self._connected:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from pytel.base import clock
 from pytel.base.errors import ConnectionLost, NotReady
 from pytel.base.units import Seconds
 from pytel.devices.indi.blobs import BlobStream
@@ -86,13 +87,15 @@ class IndiDevice:
         return words[-1].text if words else ""
 
     async def connect(self, *properties: str, patience: Seconds) -> None:
-        """Switch its CONNECTION on if it is off, and wait for some properties.
+        """Switch its CONNECTION on if it is off, and wait for some properties; `patience` is for all of it.
 
         Raises `ConnectionLost`, `NotReady` (it, or one of them, does not come), `DeviceError`, `DeviceTimeout`.
         """
+        ends = clock.elapsed() + patience
         await self.client.until_connected(patience)
-        connection = await self.require(CONNECTION, patience)
+        connection = await self.require(CONNECTION, ends - clock.elapsed())
         if not connection.on(CONNECT):
-            await self.set(CONNECTION, {CONNECT: True}, patience, done=lambda vector: vector.on(CONNECT))
+            left = ends - clock.elapsed()
+            await self.set(CONNECTION, {CONNECT: True}, left, done=lambda vector: vector.on(CONNECT))
         for name in properties:
-            await self.require(name, patience)
+            await self.require(name, ends - clock.elapsed())

@@ -134,7 +134,10 @@ async def connect(address: str) -> Link:
 
 async def _connect_tcp(place: Place) -> socket.socket:
     loop = asyncio.get_running_loop()
-    found = await in_thread(socket.getaddrinfo, place.host, place.port, type=socket.SOCK_STREAM)
+    try:
+        found = await in_thread(socket.getaddrinfo, place.host, place.port, type=socket.SOCK_STREAM)
+    except UnicodeError as error:
+        raise OSError(f"{place.host!r} is no name of a host") from error
     failure: OSError = ConnectionRefusedError("it has no address")
     for family, kind, protocol, _, where in found[:8]:
         connection = socket.socket(family, kind, protocol)

@@ -113,7 +113,7 @@ class Unpacking:
     def _share(self, descriptor: int, size: int) -> None:
         # The size is that of what comes out of a compressed one.
         if self._inflate is not None:
-            content = os.pread(descriptor, MAX_BLOB, 0)
+            content = os.pread(descriptor, min(os.fstat(descriptor).st_size, MAX_BLOB), 0)
             self._fill(content)
         elif _is_sealed(descriptor):
             self._view = memoryview(mmap.mmap(descriptor, size, prot=mmap.PROT_READ))
