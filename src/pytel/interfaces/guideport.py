@@ -25,7 +25,7 @@ class GuidePortState(State, frozen=True, kw_only=True):
 
 
 class GuidePortCapabilities(Capabilities, frozen=True, kw_only=True):
-    """The rates of guiding on the sky and the longest pulse."""
+    """The longest pulse, and the rates of guiding of the axes: on the sky it is `rate_ra` times cos(dec) in RA."""
 
     rate_ra: ArcsecPerSecond
     rate_dec: ArcsecPerSecond

@@ -20,10 +20,12 @@ from pytel.sky.sphere import Angles, deproject, offset_by, plain, project, separ
 __all__ = [
     "airmass",
     "altaz_to_radec",
+    "apparent_place",
     "deproject",
     "format_dec",
     "format_ra",
     "hour_angle",
+    "icrs_place",
     "local_sidereal_time",
     "offset_by",
     "parallactic_angle",
@@ -62,6 +64,25 @@ def altaz_to_radec(alt: Angles, az: Angles, when: Instants, location: Location) 
     astrom = context(when, location)
     ra, dec = erfa.aticq(*erfa.atoiq("A", np.radians(az), np.radians(np.subtract(90.0, alt)), astrom), astrom)
     return plain(wrapped(np.degrees(ra))), plain(np.degrees(dec))
+
+
+def apparent_place(ra: float, dec: float, when: float) -> tuple[float, float]:
+    """The geocentric place (ra, dec) of the equator and equinox of date of an ICRS place, as mounts count.
+
+    Precession, nutation and aberration are in (IAU 2006/2000A).
+    """
+    right_ascension, declination, origins = erfa.atci13(
+        np.radians(ra), np.radians(dec), 0.0, 0.0, 0.0, 0.0, *terrestrial_time(when)
+    )
+    return plain(wrapped(np.degrees(right_ascension - origins))), plain(np.degrees(declination))
+
+
+def icrs_place(ra: float, dec: float, when: float) -> tuple[float, float]:
+    """The ICRS place of an apparent one: the inverse of `apparent_place`."""
+    date = terrestrial_time(when)
+    origins = erfa.eo06a(*date)
+    catalogue_ra, catalogue_dec, _ = erfa.atic13(np.radians(ra) + origins, np.radians(dec), *date)
+    return plain(wrapped(np.degrees(catalogue_ra))), plain(np.degrees(catalogue_dec))
 
 
 @overload

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from pytel.base.errors import Busy, DeviceError
 from pytel.base.units import Celsius
-from pytel.devices.simulated.connection import SimulatedDevice, connect_device, fitted, world_config
+from pytel.devices.simulated.connection import SimulatedDevice, connect_device, world_config
 from pytel.services.camera import BaseCamera, CameraPhase, CameraReading, ExposureSettings
+from pytel.services.fitted import fitted
 
 if TYPE_CHECKING:
     import numpy as np

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
-
-import msgspec
+from typing import Any
 
 from pytel.devices.simulated.hardware import Hardware, connect_world, world_config
 from pytel.devices.simulated.world.client import SocketWorld
-from pytel.module.config import ModuleConfig
 from pytel.services import Module
 
-__all__ = ["SimulatedDevice", "connect_device", "fitted", "world_config"]
-
-C = TypeVar("C", bound=ModuleConfig)
+__all__ = ["SimulatedDevice", "connect_device", "world_config"]
 
 
 class SimulatedDevice:
@@ -41,13 +36,3 @@ async def connect_device(module: Module, name: str) -> SimulatedDevice:
     if isinstance(world, SocketWorld):
         module.at_stop(world.close)
     return SimulatedDevice(world, name)
-
-
-def fitted(config: C, **facts: Any) -> C:
-    """Fit a driver's configuration to the hardware: what the site file says of the driver stands, the rest is told
-    by the simulation.
-
-    """
-    fields = {field.name: field for field in msgspec.structs.fields(config)}
-    unsaid = {name: value for name, value in facts.items() if getattr(config, name) == fields[name].default}
-    return msgspec.structs.replace(config, **unsaid)

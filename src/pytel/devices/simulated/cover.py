@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pytel.base.errors import ConfigError
 from pytel.base.units import Fraction
-from pytel.devices.simulated.connection import SimulatedDevice, connect_device, fitted, world_config
+from pytel.devices.simulated.connection import SimulatedDevice, connect_device, world_config
 from pytel.interfaces.cover import CalibratorStatus, CoverStatus
 from pytel.services.cover import BaseCoverCalibrator, CoverReading
+from pytel.services.fitted import fitted
 
 
 class SimulatedCover(BaseCoverCalibrator):

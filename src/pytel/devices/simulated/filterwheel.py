@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from pytel.devices.simulated.connection import SimulatedDevice, connect_device, fitted, world_config
+from pytel.devices.simulated.connection import SimulatedDevice, connect_device, world_config
 from pytel.interfaces.filterwheel import Filter, FilterWheelCapabilities
 from pytel.module import Capabilities
 from pytel.services.filterwheel import BaseFilterWheel, FilterWheelReading
+from pytel.services.fitted import fitted
 
 
 class SimulatedFilterWheel(BaseFilterWheel):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from pytel.base.units import Millimetres
-from pytel.devices.simulated.connection import SimulatedDevice, connect_device, fitted, world_config
+from pytel.devices.simulated.connection import SimulatedDevice, connect_device, world_config
+from pytel.services.fitted import fitted
 from pytel.services.focuser import BaseFocuser, FocuserReading
 
 

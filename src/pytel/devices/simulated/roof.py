@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from pytel.devices.simulated.connection import SimulatedDevice, connect_device, fitted, world_config
+from pytel.devices.simulated.connection import SimulatedDevice, connect_device, world_config
 from pytel.interfaces.enclosure import EnclosureStatus
 from pytel.services.enclosure import BaseEnclosure
 from pytel.services.enclosure_sensor import EnclosureReading
+from pytel.services.fitted import fitted
 
 
 class SimulatedRoof(BaseEnclosure):

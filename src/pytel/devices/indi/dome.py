@@ -1,0 +1,158 @@
+"""Domes and roofs of INDI."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from pytel.base import clock
+from pytel.base.errors import ConnectionLost, DeviceError, PytelError
+from pytel.base.units import Azimuth, Degrees, Duration
+from pytel.devices.indi.client import DEFAULT_SERVER
+from pytel.devices.indi.device import IndiDriver
+from pytel.devices.indi.outgoing import Values
+from pytel.devices.indi.properties import PropertyState, Vector
+from pytel.interfaces.enclosure import EnclosureStatus
+from pytel.interfaces.telescope import TelescopeState, TelescopeStatus
+from pytel.module.handlers import every
+from pytel.services.enclosure import BaseEnclosure
+from pytel.services.enclosure_sensor import EnclosureReading
+
+_SHUTTER, _AZIMUTH, _ABORT, _PARK = "DOME_SHUTTER", "ABS_DOME_POSITION", "DOME_ABORT_MOTION", "DOME_PARK"
+_ANSWER = 1.2
+"""Less than an enclosure waits for its hardware: what went wrong is told in words."""
+
+
+class _IndiEnclosure(IndiDriver, BaseEnclosure):
+    """What roofs and domes share: commands go out over a link that stands, or not at all."""
+
+    class Config(BaseEnclosure.Config, frozen=True, kw_only=True):
+        """The device; it tells neither its speed nor how far it has come."""
+
+        server: str = DEFAULT_SERVER
+        device: str
+        connect_time: Duration = 30.0
+        stall_time: Duration = 60.0
+        """INDI tells that it moves, not how far: longer than the whole way."""
+        poll_period: Duration = 2.0
+
+    config: Config
+    shutter = ""
+    """The property that opens and closes."""
+    ways = ("", "")
+    """Its members: what opens, and what closes."""
+
+    async def connect(self) -> None:
+        """Connect the device, and wait for its shutter."""
+        await self.connect_device(self.shutter)
+
+    async def read_capabilities(self) -> None:
+        """Make sure that it has what is needed to open and to close."""
+        for member in self.ways:
+            if not self.indi.has(self.shutter, member):
+                raise DeviceError(
+                    f"{self.indi.name} cannot be opened and closed: its {self.shutter} has no {member}",
+                    device=str(self.address),
+                )
+
+    def _standing(self, name: str) -> Vector:
+        """A property over a link that stands. Raises `ConnectionLost`: then it is connected anew."""
+        if not self.indi.connected:
+            raise ConnectionLost(f"{self.indi.name} of {self.indi.client.address} is not connected")
+        return self.indi.vector(name)
+
+    async def _command(self, name: str, values: Values, done: Callable[[Vector], bool]) -> None:
+        self._standing(name)
+        await self.indi.set(name, values, _ANSWER, done=done)
+
+    async def begin_open(self) -> None:
+        """Start to open."""
+        await self._begin(self.ways[0])
+
+    async def begin_close(self) -> None:
+        """Start to close; an opening under way is stopped first."""
+        if self._standing(self.shutter).state is PropertyState.BUSY:
+            await self.halt()
+        await self._begin(self.ways[1])
+
+    async def _begin(self, member: str) -> None:
+        await self._command(
+            self.shutter,
+            {member: True},
+            lambda now: now.members_on(member) and now.state is not PropertyState.ALERT,
+        )
+
+    async def halt(self) -> None:
+        """Stand still."""
+        if self.indi.has(_ABORT):
+            await self._command(_ABORT, {"ABORT": True}, lambda now: True)
+
+    async def read_enclosure(self) -> EnclosureReading:
+        """Read what it has told last."""
+        vector = self._standing(self.shutter)
+        opens, closes = (vector.members_on(member) for member in self.ways)
+        if vector.state is PropertyState.ALERT:
+            return EnclosureReading(EnclosureStatus.ERROR)
+        if opens == closes:
+            return EnclosureReading(EnclosureStatus.UNKNOWN)
+        if vector.state is PropertyState.BUSY:
+            return EnclosureReading(EnclosureStatus.OPENING if opens else EnclosureStatus.CLOSING)
+        return EnclosureReading(EnclosureStatus.OPEN if opens else EnclosureStatus.CLOSED)
+
+
+class IndiRoof(_IndiEnclosure):
+    """Drives a roll-off roof of an INDI server: what INDI calls unparked is open."""
+
+    shutter = _PARK
+    ways = ("UNPARK", "PARK")
+
+
+class IndiDome(_IndiEnclosure):
+    """Drives a dome of an INDI server: its shutter, and its azimuth after the telescope."""
+
+    class Config(_IndiEnclosure.Config, frozen=True, kw_only=True):
+        """The device, and how it follows."""
+
+        follow: bool = True
+        """Turn the slit to where the telescope points; off where INDI does (DOME_AUTOSYNC) or nothing turns."""
+        follow_within: Degrees = 5.0
+
+    config: Config
+    kind = "dome"
+    shutter = _SHUTTER
+    ways = ("SHUTTER_OPEN", "SHUTTER_CLOSE")
+
+    def azimuth(self) -> Azimuth | None:
+        """Where the slit looks."""
+        if self._indi is None or not self.indi.connected or not self.indi.has(_AZIMUTH):
+            return None
+        return self.indi.number(_AZIMUTH, "DOME_ABSOLUTE_POSITION") % 360.0
+
+    @every(2.0)
+    async def follow_telescope(self) -> None:
+        """Turn the slit after the telescope when it is off by more than `follow_within`."""
+        here, there = self.azimuth(), self._wanted()
+        if here is None or there is None or self.indi.vector(_AZIMUTH).state is PropertyState.BUSY:
+            return
+        if abs(math.remainder(there - here, 360.0)) <= self.config.follow_within:
+            return
+        try:
+            await self._command(
+                _AZIMUTH,
+                {"DOME_ABSOLUTE_POSITION": there},
+                lambda now: now.state is PropertyState.BUSY or now.state is PropertyState.OK,
+            )
+        except PytelError as error:
+            self.log.warning("the dome does not follow: %s", error)
+            raise
+
+    def _wanted(self) -> Azimuth | None:
+        state = self.latest(TelescopeState) if self.config.follow else None
+        moves = state is not None and state.status in (TelescopeStatus.TRACKING, TelescopeStatus.SLEWING)
+        if state is None or not moves:
+            return None
+        if state.status is TelescopeStatus.SLEWING and state.target_ra is not None and state.target_dec is not None:
+            from pytel.sky.coordinates import radec_to_altaz
+
+            return radec_to_altaz(state.target_ra, state.target_dec, clock.time(), self.site.location)[1]
+        return state.az
