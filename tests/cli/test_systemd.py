@@ -99,6 +99,12 @@ def test_a_simulated_site_has_no_units(tmp_path: Path) -> None:
         units(path)
 
 
+def test_a_site_that_cannot_run_has_no_units(tmp_path: Path) -> None:
+    path = site_in(tmp_path, SITE.replace("mine.Station", "simulated-weather"))
+    with pytest.raises(ConfigError, match="add the line 'simulation: {}'"):
+        units(path)
+
+
 def test_systemd_finds_nothing_wrong_with_them(tmp_path: Path) -> None:
     path = site_in(tmp_path / "a site with 100 % blanks")
     out = tmp_path / "units"

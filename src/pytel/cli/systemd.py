@@ -14,10 +14,12 @@ import typer
 
 from pytel.base.errors import ConfigError
 from pytel.bus.local import LocalHub
+from pytel.cli.hardware import missing_world
 from pytel.interfaces.enclosure import Enclosure
 from pytel.interfaces.observer import Observer
 from pytel.interfaces.safety import SafetyMonitor
 from pytel.interfaces.weather import WeatherStation
+from pytel.module.faults import raise_for
 from pytel.module.interface import Interface
 from pytel.module.patience import Patience
 from pytel.module.plan import members_of, process_names
@@ -65,11 +67,12 @@ def write_units(path: Path, out: Path, user: str | None) -> None:
 
 
 def units_of(site: SiteFile, path: Path, user: str, *, has_backoff: bool = True) -> dict[str, str]:
-    """The units by their file names. Raises `ConfigError` for a simulated site."""
+    """The units by their file names. Raises `ConfigError` for a simulated site, or one that lacks its simulation."""
     if site.info.simulation is not None:
         raise ConfigError(
             "the simulated hardware belongs to 'pytel run'; systemd units are for a site with real devices"
         )
+    raise_for(missing_world(site))
     writer = _Units(site, path, user, has_backoff)
     return writer.whole_site() if site.bus == "local" else writer.processes()
 
