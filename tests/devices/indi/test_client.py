@@ -130,7 +130,7 @@ async def test_the_server_dies_in_mid_move_and_comes_back(
             await server.restart()
             await client.require(FOCUSER, "CONNECTION", PATIENCE)
             assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
-        assert presence == [True, False, True, False, True]
+        assert presence[-4:] == [False, True, False, True]
 
 
 async def test_devices_are_plugged_and_unplugged(indi_server: Starter) -> None:
