@@ -101,7 +101,7 @@ def test_a_simulated_site_has_no_units(tmp_path: Path) -> None:
 
 def test_a_site_that_cannot_run_has_no_units(tmp_path: Path) -> None:
     path = site_in(tmp_path, SITE.replace("mine.Station", "simulated-weather"))
-    with pytest.raises(ConfigError, match="add the line 'simulation: {}'"):
+    with pytest.raises(ConfigError, match=r"add the line 'simulation: \{\}'"):
         units(path)
 
 
