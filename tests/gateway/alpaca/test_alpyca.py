@@ -2,20 +2,40 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 import time
 from collections.abc import Callable
+from types import ModuleType
 
+import alpaca
+import numpy as np
+import pytest
 from alpaca import discovery, management
-from alpaca.camera import Camera, CameraStates
+from alpaca.camera import Camera, CameraStates, ImageArrayElementTypes
+from alpaca.covercalibrator import CalibratorStatus, CoverCalibrator, CoverStatus
 from alpaca.device import Device
 from alpaca.dome import Dome, ShutterState
+from alpaca.exceptions import (
+    InvalidOperationException,
+    InvalidValueException,
+    NotConnectedException,
+    NotImplementedException,
+    ParkedException,
+    ValueNotSetException,
+)
 from alpaca.filterwheel import FilterWheel
 from alpaca.focuser import Focuser
 from alpaca.observingconditions import ObservingConditions
+from alpaca.rotator import Rotator
 from alpaca.safetymonitor import SafetyMonitor
-from alpaca.telescope import EquatorialCoordinateType, Telescope
+from alpaca.switch import Switch
+from alpaca.telescope import EquatorialCoordinateType, Telescope, TelescopeAxes
+from numpy.typing import NDArray
 
 from gateway.alpaca.kit import DEVICES, AlpacaSite, in_a_thread
+from pytel.gateway.alpaca.server import KINDS
+from pytel.interfaces.images import NewImage
 
 
 def wait(condition: Callable[[], bool], seconds: float = 30.0) -> None:
@@ -32,6 +52,7 @@ def connected(device: Device) -> Device:
     return device
 
 
+@pytest.mark.slow
 async def test_it_is_found_and_tells_its_devices(site: AlpacaSite) -> None:
     def look() -> None:
         assert site.address in discovery.search_ipv4(numquery=1, timeout=1)
@@ -44,6 +65,7 @@ async def test_it_is_found_and_tells_its_devices(site: AlpacaSite) -> None:
     await in_a_thread(look)
 
 
+@pytest.mark.slow
 async def test_telescope(site: AlpacaSite) -> None:
     def drive() -> None:
         telescope = Telescope(site.address, 0)
@@ -73,6 +95,8 @@ async def test_telescope(site: AlpacaSite) -> None:
 
 
 async def test_camera(site: AlpacaSite) -> None:
+    taken: list[NDArray[np.int64]] = []
+
     def drive() -> None:
         camera = Camera(site.address, 0)
         connected(camera)
@@ -85,12 +109,17 @@ async def test_camera(site: AlpacaSite) -> None:
         wait(lambda: bool(camera.ImageReady))
         image = camera.ImageArray
         assert (len(image), len(image[0])) == (100, 60)
+        assert camera.ImageArrayInfo.TransmissionElementType == ImageArrayElementTypes.UInt16.value
+        taken.append(np.array(image))
         assert camera.LastExposureDuration == 5.0
         assert camera.LastExposureStartTime.startswith("2026-06-17T20:")
 
     await in_a_thread(drive)
+    stored = await site.gateway.images.get(site.observatory.heard(NewImage)[-1].image)
+    assert np.array_equal(taken[0].T[::-1], stored.pixels)
 
 
+@pytest.mark.slow
 async def test_focuser_wheel_dome_weather_and_safety(site: AlpacaSite) -> None:
     await site.safe()
 
@@ -132,3 +161,67 @@ async def test_focuser_wheel_dome_weather_and_safety(site: AlpacaSite) -> None:
         assert "Celsius" in weather.SensorDescription("temperature")
 
     await in_a_thread(drive)
+
+
+async def test_cover_rotator_and_switch(site: AlpacaSite) -> None:
+    def drive() -> None:
+        cover = CoverCalibrator(site.address, 0)
+        connected(cover)
+        cover.OpenCover()
+        wait(lambda: not cover.CoverMoving)
+        assert cover.CoverState is CoverStatus.Open
+        cover.CalibratorOn(cover.MaxBrightness)
+        wait(lambda: not cover.CalibratorChanging)
+        assert cover.CalibratorState is CalibratorStatus.Ready
+        cover.CalibratorOff()
+
+        rotator = Rotator(site.address, 0)
+        connected(rotator)
+        rotator.MoveAbsolute(123.5)
+        wait(lambda: not rotator.IsMoving)
+        assert rotator.Position == 123.5
+
+        switch = Switch(site.address, 0)
+        connected(switch)
+        assert [switch.GetSwitchName(number) for number in range(switch.MaxSwitch)] == ["camera", "heater", "supply"]
+        switch.SetSwitchValue(1, 40.0)
+        assert switch.GetSwitchValue(1) == 40.0
+        assert not switch.CanWrite(2)
+        assert not switch.CanAsync(0)
+
+    await in_a_thread(drive)
+
+
+async def test_errors_are_those_that_the_client_knows(site: AlpacaSite) -> None:
+    def drive() -> None:
+        telescope, camera = Telescope(site.address, 0), Camera(site.address, 0)
+        with pytest.raises(NotConnectedException):
+            _ = telescope.RightAscension
+        connected(telescope)
+        connected(camera)
+        with pytest.raises(ParkedException):
+            telescope.SlewToCoordinatesAsync(1.0, -40.0)
+        with pytest.raises(ValueNotSetException):
+            _ = telescope.TargetDeclination
+        with pytest.raises(InvalidValueException):
+            telescope.TargetDeclination = 90.5
+        with pytest.raises(NotImplementedException):
+            telescope.MoveAxis(TelescopeAxes.axisPrimary, 1.0)
+        with pytest.raises(InvalidOperationException):
+            _ = camera.ImageArray
+        with pytest.raises(InvalidValueException):
+            camera.BinX = 9
+
+    await in_a_thread(drive)
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_it_has_all_that_the_client_asks_for(kind: str) -> None:
+    """A second opinion on the names, from another source than the description."""
+    module: ModuleType = inspect.getmodule(getattr(alpaca, kind)) or getattr(alpaca, kind)
+    found = re.findall(r'self\._(get|put)\(\s*"([a-z]+)"', inspect.getsource(module) + inspect.getsource(Device))
+    assert len(found) > 15
+    synonyms = {("put", "findhome"), ("put", "synctotarget")}
+    for verb, name in set(found) - synonyms:
+        assert (verb.upper(), name) in KINDS[kind].members, (verb, name)
+    assert "SubexposureDuration" in inspect.getsource(Camera)  # its own spelling; ASCOM writes SubExposureDuration

@@ -7,6 +7,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from gateway.alpaca.kit import AlpacaSite, in_a_thread
 from pytel.base.threads import in_thread
 from pytel.interfaces.enclosure import EnclosureState, EnclosureStatus
@@ -33,6 +35,7 @@ def test_the_site_files(tmp_path: Path) -> None:
         assert not faults, text
 
 
+@pytest.mark.slow
 async def test_the_session_in_python(site: AlpacaSite) -> None:
     await site.safe()
     (text,) = shown("python")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from pytel.base.threads import in_thread
-from pytel.gateway.alpaca.imagebytes import INT32, Transaction, head_of
+from pytel.gateway.alpaca.imagebytes import HEAD, INT32, Transaction, head_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,8 +32,8 @@ class Picture:
         return cls(ref, await in_thread(_columns, image.pixels), image.header)
 
     def size(self) -> int:
-        """Bytes as ImageBytes, without the head."""
-        return int(self.columns.nbytes)
+        """Bytes as ImageBytes."""
+        return HEAD.size + int(self.columns.nbytes)
 
     async def as_bytes(self, transaction: Transaction) -> AsyncIterator[bytes]:
         """The image as ImageBytes."""

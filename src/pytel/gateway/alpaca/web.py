@@ -16,7 +16,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response, Strea
 from pytel.base.errors import PytelError, wrap
 from pytel.gateway.alpaca.device import VERSION, Device
 from pytel.gateway.alpaca.errors import AlpacaError, told
-from pytel.gateway.alpaca.imagebytes import MEDIA_TYPE, Transaction, failure
+from pytel.gateway.alpaca.imagebytes import MEDIA_TYPE, Transaction
 from pytel.gateway.alpaca.members import LARGEST_ID, Form, Member
 from pytel.gateway.alpaca.picture import Picture
 from pytel.gateway.alpaca.site import AlpacaSite, ClientKey
@@ -109,33 +109,27 @@ class AlpacaWeb:
         try:
             value = await device.answer(member, values, client)
         except AlpacaError as error:
-            return self._failure(request, asked, error)
+            return self._json(asked, {}, error)
         except PytelError as error:
-            return self._failure(request, asked, told(error))
+            return self._json(asked, {}, told(error))
         except Exception as error:
             log.exception("%s of %s failed by a fault in the Alpaca server", name, device.address)
-            return self._failure(request, asked, told(wrap(error)))
+            return self._json(asked, {}, told(wrap(error)))
         return self._success(request, asked, member, value)
 
     def _success(self, request: Request, asked: _Asked, member: Member, value: Any) -> Response:
         if isinstance(value, Picture):
             return self._picture(request, asked, value)
         if isinstance(value, float) and not math.isfinite(value):
-            return self._failure(request, asked, AlpacaError(0x500, f"{member.name} is no number at the moment"))
+            return self._json(asked, {}, AlpacaError(0x500, f"{member.name} is no number at the moment"))
         has_value = member.verb == "GET" or value is not None
         return self._json(asked, {"Value": value} if has_value else {})
 
     def _picture(self, request: Request, asked: _Asked, picture: Picture) -> Response:
         if not _wants_bytes(request):
             return StreamingResponse(picture.as_json(_envelope(asked)), media_type="application/json")
-        head = len(failure(0, "", asked.transaction))
-        headers = {"Content-Length": str(head + picture.size())}
+        headers = {"Content-Length": str(picture.size())}
         return StreamingResponse(picture.as_bytes(asked.transaction), headers=headers, media_type=MEDIA_TYPE)
-
-    def _failure(self, request: Request, asked: _Asked, error: AlpacaError) -> Response:
-        if _wants_bytes(request) and request.scope["path"].endswith(("/imagearray", "/imagearrayvariant")):
-            return Response(failure(error.number, error.message, asked.transaction), media_type=MEDIA_TYPE)
-        return self._json(asked, {}, error)
 
     def _json(self, asked: _Asked, more: dict[str, Any], error: AlpacaError | None = None) -> Response:
         content = msgspec.json.encode({**more, **_envelope(asked, error)})
