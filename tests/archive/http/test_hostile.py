@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from image_store_kit import Served, frame_bytes, serving, until
+from pytel.archive.http import server
 from pytel.base.threads import in_thread
 
 CONTENT = frame_bytes()
@@ -165,3 +166,17 @@ async def test_a_client_that_does_not_read_is_cut_off(served: Served, monkeypatc
             came += len(chunk)
     assert 0 < came < len(content)
     writer.close()
+
+
+async def test_one_address_takes_no_places_from_others(served: Served) -> None:
+    opened = [
+        await asyncio.open_connection(served.host, served.port, local_addr=("127.0.0.2", 0))
+        for _ in range(server.OF_ONE_ADDRESS)
+    ]
+    reader, writer = await asyncio.open_connection(served.host, served.port, local_addr=("127.0.0.2", 0))
+    writer.write(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    async with asyncio.timeout(10):
+        assert status_of(await reader.read()) == 429
+    await served.put_image()
+    for _, other in [*opened, (reader, writer)]:
+        other.close()

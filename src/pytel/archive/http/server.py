@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from pytel.bus.http.listener import Listener
 
 
+OF_ONE_ADDRESS = 250
+"""Connections that one address may have open: whoever it is must not keep the others' images out."""
+
+
 class HttpSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where the store serves HTTP. Beyond this host it takes TLS."""
 
@@ -66,7 +70,8 @@ class ImageServer:
         from pytel.archive.http.app import Rules, StoreApp
         from pytel.archive.http.upload import UploadLimits, remove_leftovers
         from pytel.bus.http.config import Listen, Tls
-        from pytel.bus.http.listener import Listener
+        from pytel.bus.http.listener import MAX_CONNECTIONS, Listener
+        from pytel.bus.http.places import Places
 
         settings = self._settings
         host, port = _place(settings.listen)
@@ -78,7 +83,8 @@ class ImageServer:
             raise ConfigError(f"{who} listens on {settings.listen}, beyond this host: give it 'certificate' and 'key'")
         await in_thread(remove_leftovers, files)
         rules = Rules((self._tokens, *self._people()), UploadLimits(settings.largest, settings.patience))
-        self._listener = Listener(StoreApp(files, rules, log, changed).asgi, listen, tls)
+        places = Places(MAX_CONNECTIONS, OF_ONE_ADDRESS)
+        self._listener = Listener(StoreApp(files, rules, log, changed).asgi, listen, tls, places=places)
         await self._listener.start(who)
         self.url = settings.url or Listen(host, self._listener.port).url(tls=tls is not None)
 
