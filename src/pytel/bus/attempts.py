@@ -15,6 +15,8 @@ ADDRESS_FAILURES = (20, 3.0)
 NAME_FAILURES = (20, 6.0)
 """The same for a name, from wherever it is tried."""
 _MOST = 10_000
+_LONGEST_NAME = 100
+"""Characters of a name that are kept: whoever guesses chooses it."""
 
 
 class TooManyAttempts(Busy):
@@ -35,7 +37,7 @@ class Attempts:
         """Let nobody try again too soon; a token has no `name`. Raises `TooManyAttempts`."""
         wait = self._by_address.wait(network(address))
         if name is not None:
-            wait = max(wait, self._by_name.wait(name))
+            wait = max(wait, self._by_name.wait(name[:_LONGEST_NAME]))
         if wait > 0:
             seconds = math.ceil(wait)
             raise TooManyAttempts(f"too many wrong attempts; try again in {seconds} s", seconds=seconds)
@@ -45,13 +47,13 @@ class Attempts:
         self.refuse_too_many(address, name)
         self._by_address.charge(network(address))
         if name is not None:
-            self._by_name.charge(name)
+            self._by_name.charge(name[:_LONGEST_NAME])
 
     def give_back(self, address: str, name: str | None) -> None:
         """The attempt was good."""
         self._by_address.give_back(network(address))
         if name is not None:
-            self._by_name.give_back(name)
+            self._by_name.give_back(name[:_LONGEST_NAME])
 
 
 class Allowance:
