@@ -43,6 +43,17 @@ async def test_discovery_answers_to_broadcasts(site: AlpacaSite) -> None:
         assert ours not in await in_thread(asked, nonsense, "127.255.255.255", 0.2)
 
 
+async def test_discovery_beyond_this_host(tmp_path: Path) -> None:
+    """On all addresses; who is answered is said by the networks, which are those of this host here."""
+    async with alpaca_site(tmp_path, listen="0.0.0.0:0") as site:
+        ours = b'{"AlpacaPort":%d}' % site.port
+        assert ours in await in_thread(asked, b"alpacadiscovery1", "127.255.255.255", 0.5)
+    async with alpaca_site(tmp_path, listen="0.0.0.0:0", discovery=False) as site:
+        ours = b'{"AlpacaPort":%d}' % site.port
+        assert ours not in await in_thread(asked, b"alpacadiscovery1", "127.255.255.255", 0.5)
+        assert (await site.ask("GET", "/management/apiversions")).value == [1]
+
+
 async def test_hosts_of_other_networks_are_not_answered(tmp_path: Path) -> None:
     async with alpaca_site(tmp_path, allow=["10.0.0.0/8", "2001:db8::/32"]) as site:
         for path in ("/management/apiversions", "/api/v1/telescope/0/name", "/setup"):
