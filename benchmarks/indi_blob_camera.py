@@ -7,7 +7,6 @@ cameras is how bytes come from the server; all take the same way into the store 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import os
 import sys
@@ -48,8 +47,14 @@ class Source(Protocol):
     async def open(self) -> None:
         """Connect."""
 
+    async def prepare(self) -> None:
+        """What a driver does when an exposure begins."""
+
     async def ask(self, number: int) -> None:
         """Ask for a frame."""
+
+    async def done(self) -> None:
+        """What a driver does when it has the frame."""
 
     async def frame(self) -> Blob:
         """The next one."""
@@ -65,7 +70,10 @@ class Ours:
         """Connect."""
         await self._client.start()
         await self._client.require(self._device, "GO", _PATIENCE)
-        self._frames = await contextlib.AsyncExitStack().enter_async_context(self._client.blobs(self._device, "CCD1"))
+
+    async def prepare(self) -> None:
+        """Have frames sent."""
+        self._frames = await self._client.blobs(self._device, "CCD1").__aenter__()
 
     async def ask(self, number: int) -> None:
         """Ask."""
@@ -74,6 +82,10 @@ class Ours:
     async def frame(self) -> Blob:
         """The next one."""
         return await self._frames.get(_PATIENCE)
+
+    async def done(self) -> None:
+        """Have no more sent."""
+        await self._frames.__aexit__(None, None, None)
 
 
 class Indipyclient:
@@ -101,6 +113,12 @@ class Indipyclient:
             await asyncio.sleep(0.05)
         await self._client.send_enableBLOB("Also", self._device)
         await asyncio.sleep(0.5)
+
+    async def prepare(self) -> None:
+        """Nothing."""
+
+    async def done(self) -> None:
+        """Nothing."""
 
     async def ask(self, number: int) -> None:
         """Ask."""
@@ -153,6 +171,12 @@ class Pyindi:
                     return found
                 await asyncio.sleep(0.05)
 
+    async def prepare(self) -> None:
+        """Nothing."""
+
+    async def done(self) -> None:
+        """Nothing."""
+
     async def ask(self, number: int) -> None:
         """Ask."""
         self._go[0].setValue(number)
@@ -169,7 +193,7 @@ SOURCES: dict[str, type[Any]] = {"ours": Ours, "indipyclient": Indipyclient, "py
 
 def as_blob(content: Any) -> Blob:
     """The bytes that a peer gives."""
-    return Blob(BlobBegins({}, {}), ".fits", memoryview(content), 0.0, lambda data: None)
+    return Blob(BlobBegins({}, {}), ".fits", memoryview(content), 0.0, lambda: None)
 
 
 class CameraOnIndi(Module):
@@ -179,6 +203,7 @@ class CameraOnIndi(Module):
 
     async def take(self, number: int) -> None:
         """One frame; the answer tells the milliseconds until the store had it."""
+        await self.source.prepare()
         processor, begun = time.process_time(), time.perf_counter()
         await self.source.ask(number)
         blob = await self.source.frame()
@@ -193,17 +218,20 @@ class CameraOnIndi(Module):
 
     async def _put(self, blob: Blob) -> ImageRef:
         frame = await in_thread(frame_of, blob)
+        await self.source.done()
         now, cards = clock.now(), {"EXPTIME": HeaderCard(1.0, "[s]")}
         return await self.images.put(lambda path: write_fits(path, frame, cards, created=now))
 
     async def hold(self) -> None:
         """Frames in a row that nobody fetches for a while: how many are in memory at most?"""
+        await self.source.prepare()
         before = _memory("VmRSS")
         Path("/proc/self/clear_refs").write_text("5")  # noqa: ASYNC240 - no disk behind it
         await self.source.ask(-1)
         await asyncio.sleep(4.0)
         for _ in range(IN_A_ROW):
             (await self.source.frame()).close()
+        await self.source.done()
         tell(mebibytes=_memory("VmHWM") - before)
 
 

@@ -27,7 +27,7 @@ NOW = datetime(2026, 11, 23, tzinfo=UTC)
 
 def blob_of(content: bytes, form: str = ".fits") -> Blob:
     """A BLOB of a camera."""
-    return Blob(BlobBegins({"device": "Cam"}, {}), form, memoryview(content), 0.0, lambda data: None)
+    return Blob(BlobBegins({"device": "Cam"}, {}), form, memoryview(content), 0.0, lambda: None)
 
 
 def file_of(pixels: Any) -> bytes:

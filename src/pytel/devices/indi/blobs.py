@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import deque
 from collections.abc import Callable
-from functools import partial
 
 from pytel.base import clock
 from pytel.base.errors import ConnectionLost, DeviceError, DeviceTimeout, NotReady, PytelError
@@ -37,12 +35,7 @@ class Blob:
     """One BLOB; `close` it when its bytes are no longer needed (the next ones then have room)."""
 
     def __init__(
-        self,
-        begins: BlobBegins,
-        form: str,
-        data: memoryview,
-        received: float,
-        release: Callable[[memoryview | None], None],
+        self, begins: BlobBegins, form: str, data: memoryview, received: float, release: Callable[[], None]
     ) -> None:
         self.device, self.name = begins.vector.get("device", ""), begins.vector.get("name", "")
         self.member = begins.attributes.get("name", "")
@@ -54,20 +47,17 @@ class Blob:
         """When the server says it was made, as it says it."""
         self.received = received
         """Site time (Unix seconds) when its last byte came."""
-        self._release: Callable[[memoryview | None], None] | None = release
+        self._release: Callable[[], None] | None = release
 
     def close(self) -> None:
         """Let go of the bytes; harmless when that is done."""
-        data, self.data = self.data, memoryview(b"")
+        self.data = memoryview(b"")
         if self._release is not None:
             release, self._release = self._release, None
-            release(data)
+            release()
 
     def __del__(self) -> None:
-        # Somebody may still look at its bytes.
-        if self._release is not None:
-            del self.data
-            self._release(None)
+        self.close()
 
 
 class BlobStream:
@@ -82,7 +72,6 @@ class BlobStream:
         self._room = asyncio.Event()
         self._enabled = asyncio.Event()
         self._kept = 0
-        self._spare: bytearray | None = None
         self._under_way: tuple[BlobBegins, Unpacking] | None = None
 
     async def __aenter__(self) -> BlobStream:
@@ -146,11 +135,7 @@ class BlobStream:
 
     async def _serve(self, link: Link) -> None:
         # The answer to the question proves that what was said before it has been heard.
-        await link.write(
-            get_properties(self.device, self.name)
-            + enable_blob(self.device, self.name, "Also")
-            + get_properties(self.device, self.name)
-        )
+        await link.write(enable_blob(self.device, self.name, "Also") + get_properties(self.device, self.name))
         self._connection.up()
         parser = ElementParser()
         while True:
@@ -178,8 +163,7 @@ class BlobStream:
         while self._kept >= KEPT:
             self._room.clear()
             await self._room.wait()
-        unpacking = Unpacking(self.device, begins.attributes, self._spare)
-        self._spare = None
+        unpacking = Unpacking(self.device, begins.attributes)
         self._kept += 1
         self._under_way = begins, unpacking
         if begins.attributes.get("attached") == "true":
@@ -192,10 +176,10 @@ class BlobStream:
         try:
             data = unpacking.finish()
         except DeviceError as error:
-            self._release(unpacking)
+            self._release()
             self._add(error)
         else:
-            self._add(Blob(begins, unpacking.format, data, clock.time(), partial(self._release, unpacking)))
+            self._add(Blob(begins, unpacking.format, data, clock.time(), self._release))
 
     def _hear(self, element: Element) -> None:
         attributes = element.attributes
@@ -216,19 +200,15 @@ class BlobStream:
         self._ready.append(what)
         self._came.set()
 
-    def _release(self, unpacking: Unpacking, data: memoryview | None = None) -> None:
-        with contextlib.suppress(BufferError):
-            if data is not None:
-                data.release()
-        self._spare = unpacking.spare() or self._spare
+    def _release(self) -> None:
         self._kept -= 1
         self._room.set()
 
     def _lost(self, error: ConnectionLost) -> None:
         self._enabled.clear()
         if self._under_way is not None:
-            (_, unpacking), self._under_way = self._under_way, None
-            self._release(unpacking)
+            self._under_way = None
+            self._release()
         if not (self._ready and isinstance(self._ready[-1], ConnectionLost)):
             self._add(ConnectionLost(error.message))
 

@@ -16,6 +16,8 @@ from pytel.devices.indi.protocol import Attributes
 MAX_BLOB = 1 << 30
 _WHITE = b" \t\r\n"
 _COMPRESSED = ".z"
+_last: list[bytearray] = []
+"""The memory of the last BLOB of this process."""
 _F_GET_SEALS, _F_SEAL_SHRINK = 1034, 2
 """Of Linux (fcntl.h)."""
 
@@ -23,7 +25,7 @@ _F_GET_SEALS, _F_SEAL_SHRINK = 1034, 2
 class Unpacking:
     """A BLOB under way. What is wrong with it is told by `finish`, so that the stream goes on behind it."""
 
-    def __init__(self, device: str, attributes: Attributes, spare: bytearray | None = None) -> None:
+    def __init__(self, device: str, attributes: Attributes) -> None:
         self._device, self._wrong = device, ""
         given = attributes.get("size", "")
         size = int(given) if given.isascii() and given.isdecimal() and len(given) < 12 else -1
@@ -32,8 +34,7 @@ class Unpacking:
         form = attributes.get("format", "")
         self._inflate = zlib.decompressobj() if form.endswith(_COMPRESSED) else None
         self.format = form.removesuffix(_COMPRESSED)
-        # Pages are taken as they are filled: what is announced and never sent costs nothing.
-        self._buffer = spare if spare is not None and len(spare) == size else bytearray(size)
+        self._buffer = _room_for(size)
         self._view = memoryview(self._buffer)
         self._filled = 0
         self._carry = b""
@@ -128,17 +129,28 @@ class Unpacking:
             self._wrong = f"has {self._filled} bytes of the {len(self._buffer)} that were announced"
         if self._wrong:
             raise DeviceError(f"a BLOB of {self._device} {self._wrong}; look at its INDI driver", device=self._device)
+        _last[:] = [self._buffer]
         return self._view.toreadonly()
 
-    def spare(self) -> bytearray | None:
-        """The memory of the BLOB for another one; None when somebody still looks at it."""
-        self._view.release()
-        try:
-            # Python refuses to change the size of what is looked at.
-            self._buffer.append(self._buffer.pop())
-        except (BufferError, IndexError):
-            return None
-        return self._buffer
+
+def _room_for(size: int) -> bytearray:
+    """Memory for a BLOB: that of the last one if nobody looks at it any more, as the pages of other memory cost more
+    than what is written to them.
+
+    """
+    if _last and len(_last[0]) == size and _is_free(_last[0]):
+        return _last.pop()
+    # Pages are taken as they are filled: what is announced and never sent costs nothing.
+    return bytearray(size)
+
+
+def _is_free(room: bytearray) -> bool:
+    try:
+        # Python refuses to change the size of what is looked at.
+        room.append(room.pop())
+    except (BufferError, IndexError):
+        return False
+    return True
 
 
 def _is_sealed(descriptor: int) -> bool:
