@@ -68,9 +68,7 @@ class HttpGateway(HttpFront, Gateway):
             return
         self.clear_alarm("alpaca")
         self.alpaca = server
-        self.log.info(
-            "serving Alpaca on port %d of %s: whoever reaches it is %s", server.port, config.listen, config.role
-        )
+        self.log.info("serving Alpaca on %s: whoever reaches it is %s", server.place, config.role)
         if config.discovery:
             try:
                 await server.open_discovery()

@@ -115,7 +115,6 @@ async def test_the_control_is_kept_while_clients_ask_and_no_longer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(control, "RENEWED", 0.2)
-    monkeypatch.setattr(control, "SILENCE", 1.5)
     async with alpaca_site(tmp_path) as site:
         await site.connect("focuser")
         assert (await site.put("focuser/0/move", Position="24000")).error == 0
@@ -128,6 +127,7 @@ async def test_the_control_is_kept_while_clients_ask_and_no_longer(
             return renewed is not None and renewed > until_then
 
         await until_so(is_renewed)
+        monkeypatch.setattr(control, "SILENCE", 0.0)
         await until(lambda: site.observatory.state(ControlState).holder is None)
         assert (await site.put("focuser/0/move", Position="23000")).error == 0
 

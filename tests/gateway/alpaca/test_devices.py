@@ -72,12 +72,11 @@ async def test_a_slew_goes_where_it_should(site: AlpacaSite) -> None:
     assert (await site.put("telescope/0/targetrightascension", TargetRightAscension=hours)).error == 0
     assert (await site.put("telescope/0/targetdeclination", TargetDeclination=-45.5)).error == 0
     assert (await site.put("telescope/0/slewtotargetasync")).error == 0
-    assert (await site.get("telescope/0/slewing")).value is True
-    assert site.observatory.state(TelescopeState).status is TelescopeStatus.SLEWING
     await over(site, "telescope/0/slewing")
     state = site.observatory.state(TelescopeState)
     assert state.ra is not None
     assert abs(state.ra - hours * 15.0) < 0.01
+    assert TelescopeStatus.SLEWING in {told.status for told in site.observatory.heard(TelescopeState)}
     assert (await site.get("telescope/0/rightascension")).value * 15.0 == state.ra
     assert (await site.get("telescope/0/declination")).value == state.dec
     # The one that answers when it has arrived.
@@ -265,7 +264,12 @@ async def test_an_exposure_that_is_aborted_or_refused(site: AlpacaSite) -> None:
     await site.connect("camera")
     assert (await site.put("camera/0/startexposure", Duration="600", Light="true")).error == 0
     assert (await site.put("camera/0/startexposure", Duration="1", Light="true")).error == 0x40B
-    assert (await site.get("camera/0/camerastate")).value == 2
+
+    async def exposes() -> bool:
+        return bool((await site.get("camera/0/camerastate")).value == 2)
+
+    await until_so(exposes)
+    assert (await site.get("camera/0/imageready")).value is False
     assert (await site.put("camera/0/abortexposure")).error == 0
 
     async def is_idle() -> bool:
@@ -283,3 +287,17 @@ async def test_an_exposure_that_is_aborted_or_refused(site: AlpacaSite) -> None:
     await busy.eta()
     assert (await site.put("camera/0/startexposure", Duration="1", Light="true")).error == 0x40B
     await site.observatory.find(Camera).abort_exposure()
+
+
+async def test_it_slews_as_long_as_the_job_runs(site: AlpacaSite) -> None:
+    """With a mount that hangs, which therefore is on its way for as long as the test likes."""
+    hours = (await track(site) - 2.0) % 24.0
+    await site.observatory.inject("mount", "slow", value=20.0)
+    assert (await site.put("telescope/0/slewtocoordinatesasync", RightAscension=hours, Declination=-10)).error == 0
+    for _ in range(3):
+        assert (await site.get("telescope/0/slewing")).value is True
+    again = await site.put("telescope/0/slewtocoordinatesasync", RightAscension=hours, Declination=-10)
+    assert again.error == 0x40B
+    await site.observatory.clear()
+    assert (await site.put("telescope/0/abortslew")).error == 0
+    await over(site, "telescope/0/slewing")

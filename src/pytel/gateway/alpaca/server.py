@@ -83,6 +83,11 @@ class AlpacaServer:
         """The port it listens on, 0 while it does not."""
         return self._listener.port if self._listener is not None else 0
 
+    @property
+    def place(self) -> str:
+        """Where it listens, as `HOST:PORT`."""
+        return f"{self._config.listen.rpartition(':')[0]}:{self.port}"
+
     async def start(self, who: str) -> None:
         """Listen. Raises `ConfigError`, and `Conflict` while the port is taken."""
         listen = place_of(self._config.listen)

@@ -293,7 +293,7 @@ class AlpacaTelescope(Device):
         else:
             job = telescope.move_altaz(_known(state.alt), _known(state.az))
         await self.operation.begin(job, TRACKS_WITHIN)
-        await told_soon(lambda: self.tracking() is tracking)
+        await told_soon(lambda: self.operation.is_running or self.tracking() is tracking)
 
     @put("TrackingRate", TrackingRate=int)
     def set_tracking_rate(self, client: Client, rate: int) -> None:
@@ -312,7 +312,7 @@ class AlpacaTelescope(Device):
         """Make ready to move."""
         if self.at_park():
             await self.operation.begin((await self.controlled(client, Telescope)).unpark(), TRACKS_WITHIN)
-            await told_soon(lambda: not self.at_park())
+            await told_soon(lambda: self.operation.is_running or not self.at_park())
 
     # synchronisation
 
