@@ -15,6 +15,8 @@ from pytel.base.errors import Cancelled, PytelError, Unsafe
 from pytel.bus.contract import Topic
 from pytel.interfaces.enclosure import EnclosureState, EnclosureStatus
 from pytel.interfaces.safety import SafetyMonitorState
+from pytel.module.faults import Lines
+from pytel.module.struct_check import parse_struct
 from pytel.services.enclosure_drive import Goal
 from pytel.services.enclosure_sensor import EnclosureReading
 from pytel.services.safety import SafetyWatch
@@ -430,3 +432,10 @@ def test_a_monitor_with_its_clock_ahead_or_behind(night: Night) -> None:
     behind = SafetyMonitorState(safe=True, since=START, expires=START)
     watch.hear("m", behind, START + timedelta(seconds=30))
     assert watch.verdict(START + timedelta(seconds=30))[0] is False
+
+
+@pytest.mark.parametrize("told", [{"safety_expiry": "1 d"}, {"startup_grace": "61 s"}, {"safety_expiry": 1e300}])
+def test_no_site_file_has_it_trust_silence_for_long(told: dict[str, Any]) -> None:
+    made, faults = parse_struct(told, Roof.Config, Lines("site.yaml"))
+    assert made is None
+    assert "must be between 0 and 60 s" in str(faults[0])

@@ -23,6 +23,9 @@ import asyncio
 import logging
 from abc import ABC, abstractmethod
 from datetime import datetime
+from typing import Annotated
+
+from msgspec import Meta
 
 from pytel.base import clock
 from pytel.base.errors import Busy, Cancelled, DeviceError, PytelError, Unsafe, wrap
@@ -46,6 +49,9 @@ from pytel.services.module import Module
 from pytel.services.safety import SafetyWatch, Verdict
 from pytel.services.timing import patient
 
+LONGEST_TRUST: Seconds = 60.0
+"""No site file may have an enclosure stay open for longer than this without a word that it is safe."""
+
 
 class BaseEnclosure(Module, Enclosure, ABC):
     """What all enclosures share; a driver writes the hooks `begin_open`, `begin_close`, `halt` and `read_enclosure`.
@@ -60,9 +66,9 @@ class BaseEnclosure(Module, Enclosure, ABC):
 
         opening_time: Duration = 30.0
         closing_time: Duration = 30.0
-        safety_expiry: Duration = 20.0
+        safety_expiry: Annotated[Duration, Meta(le=LONGEST_TRUST)] = 20.0
         """The longest that a verdict counts, whatever the monitor promises."""
-        startup_grace: Duration = 20.0
+        startup_grace: Annotated[Duration, Meta(le=LONGEST_TRUST)] = 20.0
         answer_time: Duration = 1.5
         """For the hardware to answer one command."""
         stall_time: Duration = 1.4
