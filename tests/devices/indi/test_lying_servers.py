@@ -73,6 +73,8 @@ async def test_values_that_are_none() -> None:
             (await client.require(DEVICE, "B", PATIENCE)).on("x")
         with pytest.raises(DeviceError, match="no text"):
             vector.text("one")
+        with pytest.raises(DeviceError, match=r"A\.two is not there, only x, y"):
+            vector.members["two"]
         with pytest.raises(DeviceError, match="no finite number"):
             client.vector(DEVICE, "B").number("x")  # type: ignore[union-attr]
         assert client.devices() == (DEVICE,)

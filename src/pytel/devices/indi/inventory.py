@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from pytel.devices.indi.properties import Kind, Member, Message, Permission, PropertyState, Rule, Value, Vector
+from pytel.devices.indi.properties import Kind, Member, Members, Message, Permission, PropertyState, Rule, Value, Vector
 from pytel.devices.indi.protocol import Attributes, Child, Element
 
 MAX_DEVICES = 256
@@ -153,7 +153,7 @@ def _defined(element: Element, kind: Kind, now: float) -> Vector:
         timeout=max(0.0, parse_number(given.get("timeout", "0")) or 0.0),
         label=given.get("label", ""),
         group=given.get("group", ""),
-        members={member.name: member for member in members},
+        members=Members(given["device"], given["name"], {member.name: member for member in members}),
         received=now,
     )
 
@@ -180,7 +180,7 @@ def _defined_member(child: Child, kind: Kind) -> Member:
 
 
 def _updated(known: Vector, element: Element, now: float) -> Vector:
-    members = dict(known.members)
+    members = Members(known.device, known.name, known.members)
     for child in element.children:
         name = child.attributes.get("name", "")
         if child.tag == f"one{NAMES[known.kind]}" and name in members:

@@ -64,6 +64,21 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     format: str = ""
 
 
+class Members(dict[str, Member]):
+    """The members of a vector by name. To ask for one that is not there raises `DeviceError`, not `KeyError`."""
+
+    def __init__(self, device: str, vector: str, members: Mapping[str, Member]) -> None:
+        super().__init__(members)
+        self._device, self._vector = device, vector
+
+    def __missing__(self, name: str) -> Member:
+        known = ", ".join(self) or "nothing"
+        raise DeviceError(
+            f"{self._device}: {self._vector}.{name} is not there, only {known}; look at its INDI driver",
+            device=self._device,
+        )
+
+
 class Vector(msgspec.Struct, frozen=True, kw_only=True):
     """A property as the device last told it: a snapshot, which never changes.
 
@@ -81,7 +96,7 @@ class Vector(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds the device asks to be given; 0: it does not tell."""
     label: str = ""
     group: str = ""
-    members: Mapping[str, Member] = {}
+    members: Members
     received: float = 0.0
     """Site time (Unix seconds) when the last message about it came."""
     count: int = 0
@@ -89,21 +104,21 @@ class Vector(msgspec.Struct, frozen=True, kw_only=True):
 
     def number(self, name: str) -> float:
         """A number, finite. Raises `DeviceError`."""
-        value = self._member(name).value
+        value = self.members[name].value
         if isinstance(value, bool) or not isinstance(value, float) or not math.isfinite(value):
             raise self._wrong(name, "no finite number")
         return value
 
     def on(self, name: str) -> bool:
         """Whether a switch is on. Raises `DeviceError`."""
-        value = self._member(name).value
+        value = self.members[name].value
         if not isinstance(value, bool):
             raise self._wrong(name, "neither on nor off")
         return value
 
     def text(self, name: str) -> str:
         """A text, or the state of a light. Raises `DeviceError`."""
-        value = self._member(name).value
+        value = self.members[name].value
         if not isinstance(value, str):
             raise self._wrong(name, "no text")
         return value
@@ -120,13 +135,8 @@ class Vector(msgspec.Struct, frozen=True, kw_only=True):
         """Whether there is such a member."""
         return name in self.members
 
-    def _member(self, name: str) -> Member:
-        if name not in self.members:
-            raise self._wrong(name, "not there")
-        return self.members[name]
-
     def _wrong(self, name: str, what: str) -> DeviceError:
-        raw = self.members[name].raw if name in self.members else ""
+        raw = self.members[name].raw
         told = f" ({raw!r})" if raw else ""
         return DeviceError(
             f"{self.device}: {self.name}.{name} is {what}{told}; look at its INDI driver", device=self.device
@@ -141,4 +151,4 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     received: float
 
 
-__all__ = ["Kind", "Member", "Message", "Permission", "PropertyState", "Rule", "Value", "Vector"]
+__all__ = ["Kind", "Member", "Members", "Message", "Permission", "PropertyState", "Rule", "Value", "Vector"]
