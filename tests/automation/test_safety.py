@@ -16,8 +16,10 @@ from pytel.base import clock
 from pytel.base.errors import ConfigError, LimitExceeded
 from pytel.interfaces.safety import SafetyChanged, SafetyMonitor, SafetyMonitorState
 from pytel.interfaces.weather import WeatherState, WeatherStation
+from pytel.module.faults import Lines
 from pytel.module.handlers import every, on
 from pytel.module.messages import topic_of
+from pytel.module.struct_check import parse_struct
 from pytel.services import Module
 from pytel.sky.almanac import next_crossing
 
@@ -450,3 +452,10 @@ class Shifted(clock.Clock):
 
     def time(self) -> float:
         return self._other.time() + self._ahead
+
+
+@pytest.mark.parametrize("age", ["16 min", "1 d"])
+def test_no_site_file_takes_old_weather_for_weather(age: str) -> None:
+    made, faults = parse_struct({"max_age": age}, WeatherSafetyMonitor.Config, Lines("site.yaml"))
+    assert made is None
+    assert "must be between 0 and 900 s" in str(faults[0])

@@ -5,7 +5,9 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
+
+from msgspec import Meta
 
 from pytel.automation.limits import DiskRule, Fault, Judge, Rule, SunRule, WeatherRules, judge_age, sensor_value
 from pytel.automation.safety_monitor import REAL_PATIENCE, BaseSafetyMonitor, Check
@@ -21,6 +23,8 @@ from pytel.module.hearing import current_publication
 from pytel.services.required import Required
 from pytel.services.timing import patient
 
+LONGEST_SILENCE: Seconds = 900.0
+"""No site file may take older weather for weather: there are stations that speak every ten minutes."""
 LONGEST_DAYLIGHT: Seconds = 12 * 3600.0
 _OFTEN: Seconds = 1.5
 """What is measured here is measured this often, where it matters: to close within 2 s."""
@@ -53,7 +57,7 @@ class WeatherSafetyMonitor(BaseSafetyMonitor):
         """The room left in the state directory."""
         required: tuple[str, ...] = ("WeatherStation",)
         """Modules, and interfaces that somebody must offer, without which it is not safe; none: it is never safe."""
-        max_age: Duration = 18.0
+        max_age: Annotated[Duration, Meta(le=LONGEST_SILENCE)] = 18.0
         """What is silent for longer is bad; with the closing it is under the verdict's expiry."""
 
     config: Config
