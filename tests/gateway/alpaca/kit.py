@@ -17,6 +17,7 @@ from pytel.base import clock
 from pytel.base.threads import in_thread
 from pytel.gateway.gateway import HttpGateway
 from pytel.interfaces.enclosure import EnclosureState
+from pytel.interfaces.guideport import GuideDirection, GuidePort, GuidePortCapabilities, GuidePortState
 from pytel.interfaces.motion import MotionStatus
 from pytel.interfaces.rotator import Rotator, RotatorState
 from pytel.interfaces.safety import SafetyMonitorState
@@ -42,6 +43,33 @@ DEVICES = {
     "rotator": ["rotator"],
     "switch": ["power"],
 }
+
+
+GUIDED = {"guide_ports": {"telescope": "guideport"}}
+
+
+class StandInGuidePort(Module, GuidePort):
+    """A guide port that remembers its pulses."""
+
+    async def on_start(self) -> None:
+        """At rest."""
+        self.pulses: list[tuple[GuideDirection, float]] = []
+        self.publish(GuidePortState())
+
+    def capabilities(self) -> list[Capabilities]:
+        """Half the sidereal rate."""
+        return [GuidePortCapabilities(rate_ra=7.5, rate_dec=7.5, max_pulse=10.0)]
+
+    @rpc(long=True)
+    async def pulse_guide(self, direction: GuideDirection, duration: float) -> None:
+        """Take the time of the pulse."""
+        self.publish(GuidePortState(dec=direction))
+        await clock.sleep(duration)
+        self.pulses.append((direction, duration))
+        self.publish(GuidePortState())
+
+    async def stop_guide(self) -> None:
+        """Nothing to stop."""
 
 
 class StandInRotator(Module, Rotator):
@@ -210,11 +238,12 @@ async def alpaca_site(directory: Path, **alpaca: Any) -> AsyncIterator[AlpacaSit
     site["modules"]["gateway"] = {
         "type": "gateway",
         "listen": "127.0.0.1:0",
-        "alpaca": {"listen": "127.0.0.1:0", "devices": DEVICES, "role": "operator", **alpaca},
+        "alpaca": {"listen": "127.0.0.1:0", "devices": DEVICES, "role": "operator", **GUIDED, **alpaca},
     }
     site["modules"]["safety"]["clear_after"] = "1 s"
     site["simulation"]["cover"] = {"present": True}
     site["modules"]["cover"] = {"type": "simulated-cover"}
+    site["modules"]["guideport"] = {"type": f"{__name__}:StandInGuidePort"}
     site["modules"]["rotator"] = {"type": f"{__name__}:StandInRotator"}
     site["modules"]["power"] = {"type": f"{__name__}:StandInSwitch"}
     fast = clock.ScaledClock(NIGHT.timestamp(), clock.RealClock().real_time(), RATE)

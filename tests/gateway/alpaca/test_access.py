@@ -187,6 +187,7 @@ def test_it_is_off_by_default_and_listens_on_this_host_only() -> None:
         ({"devices": {"dome": ["roof", "roof"]}}, "roof is offered already"),
         ({"devices": {}, "allow": ["everybody"]}, "is no network"),
         ({"devices": {}, "role": "admin"}, "role"),
+        ({"devices": {}, "guide_ports": {"telescope": "port"}}, "no telescope telescope is offered"),
     ],
 )
 def test_faults_of_the_site_file_are_told(tmp_path: Path, alpaca: dict[str, Any], told: str) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
-from gateway.alpaca.kit import AlpacaSite
+from gateway.alpaca.kit import AlpacaSite, StandInGuidePort, alpaca_site
 from gateway.kit import until_so
 from pytel.interfaces import Camera, Enclosure, Focuser, Telescope
 from pytel.interfaces.cover import CoverCalibratorState, CoverStatus
 from pytel.interfaces.enclosure import EnclosureState, EnclosureStatus
 from pytel.interfaces.focuser import FocuserState
+from pytel.interfaces.guideport import GuideDirection
 from pytel.interfaces.safety import SafetyMonitor
 from pytel.interfaces.telescope import TelescopeState, TelescopeStatus
 
@@ -301,3 +303,29 @@ async def test_it_slews_as_long_as_the_job_runs(site: AlpacaSite) -> None:
     await site.observatory.clear()
     assert (await site.put("telescope/0/abortslew")).error == 0
     await over(site, "telescope/0/slewing")
+
+
+async def test_pulses_go_to_the_guide_port(site: AlpacaSite) -> None:
+    await track(site)
+    assert (await site.get("telescope/0/canpulseguide")).value is True
+    assert (await site.get("telescope/0/guideratedeclination")).value == 7.5 / 3600.0
+    assert (await site.put("telescope/0/pulseguide", Direction="4", Duration="100")).error == 0x401
+    assert (await site.put("telescope/0/pulseguide", Direction="0", Duration="10001")).error == 0x401
+    assert (await site.put("telescope/0/pulseguide", Direction="1", Duration="0")).error == 0
+    assert (await site.put("telescope/0/pulseguide", Direction="0", Duration="9000")).error == 0
+    assert (await site.put("telescope/0/pulseguide", Direction="3", Duration="500")).error == 0
+    await over(site, "telescope/0/ispulseguiding")
+    port = site.observatory.runtime("guideport").module
+    assert isinstance(port, StandInGuidePort)
+    assert sorted(port.pulses) == [(GuideDirection.NORTH, 9.0), (GuideDirection.WEST, 0.5)]
+    assert (await site.put("telescope/0/park")).error == 0
+    assert (await site.put("telescope/0/pulseguide", Direction="0", Duration="100")).error in (0x408, 0x40B)
+
+
+async def test_without_a_guide_port_there_are_no_pulses(tmp_path: Path) -> None:
+    async with alpaca_site(tmp_path, guide_ports={}) as site:
+        await track(site)
+        assert (await site.get("telescope/0/canpulseguide")).value is False
+        for name in ("ispulseguiding", "guideratedeclination", "guideraterightascension"):
+            assert (await site.get(f"telescope/0/{name}")).error == 0x400
+        assert (await site.put("telescope/0/pulseguide", Direction="0", Duration="1")).error == 0x400

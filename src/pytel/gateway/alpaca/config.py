@@ -11,7 +11,7 @@ import msgspec
 from pytel.base.errors import InvalidParams
 from pytel.bus.address import Address
 from pytel.bus.contract import Role
-from pytel.module.faults import Found
+from pytel.module.faults import Found, KeyPath
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 DeviceKind = Literal[
@@ -35,10 +35,11 @@ class AlpacaConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     `devices` has the addresses of modules by the kind of device: the first of a kind is its device number 0. `allow`
     are the networks whose hosts are answered at all, `role` is what their programs may do, `hosts` are names by which
     the server may be called besides IP addresses and `localhost`. With `discovery` it answers to clients that look for
-    servers (UDP port 32227).
+    servers (UDP port 32227). `guide_ports` has the guide port of each telescope that has one, by addresses.
     """
 
     devices: dict[DeviceKind, list[str]]
+    guide_ports: dict[str, str] = {}
     listen: str = "127.0.0.1:11111"
     allow: tuple[str, ...] = THIS_HOST
     hosts: tuple[str, ...] = ()
@@ -61,15 +62,23 @@ class AlpacaConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
                 ipaddress.ip_network(text)
             except ValueError as error:
                 yield ("allow", position), f"{text!r} is no network: {error}; write '192.168.1.0/24'"
+        for telescope, port in self.guide_ports.items():
+            if telescope not in self.devices.get("telescope", []):
+                yield ("guide_ports", telescope), f"no telescope {telescope} is offered under 'devices'"
+            yield from _fault_of_address(port, ("guide_ports", telescope))
         for kind, modules in self.devices.items():
             yield from _faults_of_modules(kind, modules)
 
 
 def _faults_of_modules(kind: str, modules: list[str]) -> Iterator[Found]:
     for position, text in enumerate(modules):
-        try:
-            Address.parse(text)
-        except InvalidParams as error:
-            yield ("devices", kind, position), error.message
+        yield from _fault_of_address(text, ("devices", kind, position))
         if text in modules[:position]:
             yield ("devices", kind, position), f"{text} is offered already"
+
+
+def _fault_of_address(text: str, where: KeyPath) -> Iterator[Found]:
+    try:
+        Address.parse(text)
+    except InvalidParams as error:
+        yield where, error.message

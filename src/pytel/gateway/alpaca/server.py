@@ -67,7 +67,8 @@ class AlpacaServer:
         read_image: Callable[[ImageRef], Awaitable[Image]],
     ) -> None:
         self._config = config
-        self._site = AlpacaSite(door, info, config.clients_role, audit, read_image)
+        ports = {Address.parse(telescope): Address.parse(port) for telescope, port in config.guide_ports.items()}
+        self._site = AlpacaSite(door, info, config.clients_role, audit, read_image, ports)
         self._unique_id = str(uuid.uuid5(_NAMESPACE, info.name))
         self.devices: dict[tuple[str, int], Device] = {
             (kind, number): KINDS[kind](self._site, Address.parse(address), number)

@@ -91,8 +91,10 @@ class AlpacaSite:
         role: Role,
         audit: AuditLog,
         read_image: Callable[[ImageRef], Awaitable[Image]],
+        guide_ports: Mapping[Address, Address],
     ) -> None:
         self.info = info
+        self.guide_ports = guide_ports
         self.read_image = read_image
         self.connections: set[tuple[Address, ClientKey]] = set()
         """Who is connected to what."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pytel.base import clock
 from pytel.base.units import Seconds
-from pytel.gateway.alpaca.device import Device, iso_utc, told_soon
+from pytel.gateway.alpaca.device import iso_utc, told_soon
 from pytel.gateway.alpaca.errors import (
     INVALID_WHILE_PARKED,
     VALUE_NOT_SET,
@@ -14,6 +14,7 @@ from pytel.gateway.alpaca.errors import (
     invalid_value,
     not_implemented,
 )
+from pytel.gateway.alpaca.guiding import PulseGuided
 from pytel.gateway.alpaca.members import get, put
 from pytel.gateway.alpaca.site import Client
 from pytel.interfaces.telescope import Telescope, TelescopeCapabilities, TelescopeState, TelescopeStatus
@@ -27,8 +28,8 @@ TRACKS_WITHIN: Seconds = 4.0
 _MOVES = frozenset({TelescopeStatus.SLEWING, TelescopeStatus.PARKING})
 
 
-class AlpacaTelescope(Device):
-    """Slews, tracks, parks. Rates, guiding by pulses and single axes are nothing that pytel's telescopes offer."""
+class AlpacaTelescope(PulseGuided):
+    """Slews, tracks, parks. Rates and single axes are nothing that pytel's telescopes offer."""
 
     kind = "telescope"
     type_name = "Telescope"
@@ -38,7 +39,6 @@ class AlpacaTelescope(Device):
         "AtHome": False,
         "CanFindHome": False,
         "CanPark": True,
-        "CanPulseGuide": False,
         "CanSetDeclinationRate": False,
         "CanSetGuideRates": False,
         "CanSetPark": False,
@@ -66,9 +66,7 @@ class AlpacaTelescope(Device):
         "FindHome": {},
         "GuideRateDeclination": {"GuideRateDeclination": float},
         "GuideRateRightAscension": {"GuideRateRightAscension": float},
-        "IsPulseGuiding": None,
         "MoveAxis": {"Axis": int, "Rate": float},
-        "PulseGuide": {"Direction": int, "Duration": int},
         "RightAscensionRate": {"RightAscensionRate": float},
         "SetPark": {},
         "SideOfPier": {"SideOfPier": int},
@@ -225,6 +223,12 @@ class AlpacaTelescope(Device):
     def _refuse_parked(self) -> None:
         if self._state().status is TelescopeStatus.PARKED:
             raise AlpacaError(INVALID_WHILE_PARKED, f"{self.address} is parked; unpark it first")
+
+    def refuse_to_guide(self) -> None:
+        """A mount that is parked, slews or stands still cannot be guided."""
+        self._refuse_parked()
+        if not self.tracking():
+            raise invalid_operation(f"{self.address} does not track; there is nothing to guide")
 
     @put("SlewToCoordinatesAsync", RightAscension=float, Declination=float)
     async def slew_to_coordinates_async(self, client: Client, ra: float, dec: float) -> None:
