@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 from pathlib import Path
 
@@ -13,26 +14,31 @@ from pytel.bus.xmpp.link import WRONG_PASSWORD_PAUSE, Link, Server
 from pytel.bus.xmpp.stream import WrongPassword
 
 
-async def test_a_wrong_password_is_tried_ever_more_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
-    outcomes: list[Exception | None] = [ConnectionLost("away")] * 5 + [WrongPassword("no")] * 10
-    outcomes += [ConnectionLost("away"), None]
-    slept: list[float] = []
+async def test_a_wrong_password_is_tried_ever_more_seldom_and_another_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    passwords = ["old"]
+    tried: list[tuple[str, float]] = []
+    now = 0.0
+
+    async def password() -> str:
+        return passwords[0]
 
     async def log_in() -> None:
-        if (outcome := outcomes.pop(0)) is not None:
-            raise outcome
+        tried.append((passwords[0], now))
+        if passwords[0] == "right":
+            return
+        raise ConnectionLost("away") if len(tried) <= 5 else WrongPassword("no")
 
     async def sleep(seconds: float) -> None:
-        slept.append(seconds)
-
-    async def nothing() -> str:
-        return ""
+        nonlocal now
+        now += seconds
+        if now > 500.0:
+            passwords[0] = "right"
 
     link = Link(
         Server(domain="pytel.test", host="127.0.0.1", port=1, ca=Path("ca.crt")),
         "echo",
         "module",
-        nothing,
+        password,
         inbound=lambda stanza: None,
         on_up=lambda: asyncio.sleep(0),
         on_down=lambda error: None,
@@ -42,6 +48,8 @@ async def test_a_wrong_password_is_tried_ever_more_seldom(monkeypatch: pytest.Mo
     monkeypatch.setattr(random, "uniform", lambda low, high: high)
     await link._log_in_again()
     monkeypatch.undo()
-    assert slept[1:6] == [2.0] * 5  # a server that comes back is found soon
-    assert slept[6:16] == [4.0, 8.0, 16.0, 32.0, *[WRONG_PASSWORD_PAUSE] * 6]
-    assert slept[16:] == [2.0]
+    pauses = [later - earlier for (_, earlier), (_, later) in itertools.pairwise(tried)]
+    assert pauses[:5] == [2.0] * 5  # a server that comes back is found soon
+    assert pauses[5:12] == [3.0, 4.0, 6.0, 10.0, 18.0, 34.0, 2.0 + WRONG_PASSWORD_PAUSE]
+    assert tried[-1][0] == "right"
+    assert tried[-1][1] < 504.0

@@ -229,19 +229,20 @@ class Link:
 
     async def _log_in_again(self) -> None:
         self._log.warning("the link to the server is lost; trying to get it back")
-        known, pause = "", 1.0
+        known, refused = "", _Refused()
         while True:
-            await asyncio.sleep(random.uniform(0.3, 1.0) * pause)
+            await asyncio.sleep(random.uniform(0.3, 1.0) * (2.0 if known else 1.0))
             try:
+                await refused.wait_for_another(self._password)
                 await self._log_in()
             except Exception as error:  # noqa: BLE001 - whatever it is, the next attempt may do better
-                # Servers that are asked too often with a wrong password shut out the whole host.
-                pause = min(2.0 * pause, WRONG_PASSWORD_PAUSE) if isinstance(error, WrongPassword) else 2.0
                 self._tls = None  # the certificate of the CA may have been renewed meanwhile
                 said = wrap(error).message
                 if said != known:
                     self._log.warning("no link yet: %s", said)
                 known = said
+                if isinstance(error, WrongPassword):
+                    refused.note()
             else:
                 self._log.info("the link to the server is back")
                 return
@@ -350,3 +351,29 @@ def _trusting(ca: Path | None) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=str(ca) if ca and ca.exists() else None)
     except OSError as error:
         raise ConfigError(f"the CA certificate {ca} cannot be read: {error.strerror or error}") from error
+
+
+class _Refused:
+    """A password that was wrong: tried again ever more seldom, as servers shut out whom they refuse too often.
+
+    Another one, which somebody has written down meanwhile, is tried at once.
+    """
+
+    def __init__(self) -> None:
+        self._shown: str | None = None
+        self._wrong: str | None = None
+        self._pause = 1.0
+
+    def note(self) -> None:
+        """The one that was shown last was wrong."""
+        self._pause = min(2.0 * self._pause, WRONG_PASSWORD_PAUSE) if self._shown == self._wrong else 1.0
+        self._wrong = self._shown
+
+    async def wait_for_another(self, password: Callable[[], Awaitable[str]]) -> None:
+        """Wait until there is another, or the same may be tried once more. Raises what `password` raises."""
+        waited = 0.0
+        self._shown = await password()
+        while self._shown == self._wrong and waited < self._pause:
+            await asyncio.sleep(0.5)
+            waited += 0.5
+            self._shown = await password()
