@@ -8,13 +8,13 @@ from collections.abc import Callable
 from typing import Any
 
 from pytel.base.units import Celsius
-from pytel.gateway.alpaca.device import Device
-from pytel.gateway.alpaca.errors import VALUE_NOT_SET, AlpacaError, in_range, invalid_operation, invalid_value
+from pytel.gateway.alpaca.errors import VALUE_NOT_SET, AlpacaError, in_range, invalid_operation
 from pytel.gateway.alpaca.errors import not_implemented as absent
 from pytel.gateway.alpaca.members import get, put
 from pytel.gateway.alpaca.picture import Picture
 from pytel.gateway.alpaca.site import AlpacaSite, Client
-from pytel.interfaces.camera import Camera, CameraCapabilities, CameraState, CameraStatus, Window
+from pytel.gateway.alpaca.subframe import SubFramed
+from pytel.interfaces.camera import Camera, CameraState, CameraStatus
 from pytel.interfaces.images import FrameType, ImageRef
 
 _STATES = {CameraStatus.IDLE: 0, CameraStatus.EXPOSING: 2, CameraStatus.READING: 3, CameraStatus.ERROR: 5}
@@ -22,7 +22,7 @@ COLDEST: Celsius = -100.0
 WARMEST: Celsius = 50.0
 
 
-class AlpacaCamera(Device):
+class AlpacaCamera(SubFramed):
     """Exposes, bins, cools; hands its last image out."""
 
     kind = "camera"
@@ -68,10 +68,6 @@ class AlpacaCamera(Device):
         "IsPulseGuiding",
         "PercentCompleted",
     )
-    _bin = 1
-    _start = (0, 0)
-    _num: tuple[int | None, int | None] = (None, None)
-    """Size of the frame in binned pixels, None: as large as the detector."""
     _setpoint: Celsius | None = None
     _taken = False
     """Whether an exposure has been begun here since the start of the server."""
@@ -85,56 +81,53 @@ class AlpacaCamera(Device):
     def _state(self) -> CameraState:
         return self.site.state(self.address, CameraState)
 
-    async def _detector(self) -> CameraCapabilities:
-        return await self.site.capabilities(self.address, CameraCapabilities)
-
     # detector
 
     @get("CameraXSize")
     async def camera_x_size(self) -> int:
         """Unbinned pixels."""
-        return (await self._detector()).width
+        return (await self.detector()).width
 
     @get("CameraYSize")
     async def camera_y_size(self) -> int:
         """Unbinned pixels."""
-        return (await self._detector()).height
+        return (await self.detector()).height
 
     @get("PixelSizeX")
     async def pixel_size_x(self) -> float:
         """Micrometres."""
-        return (await self._detector()).pixel_size
+        return (await self.detector()).pixel_size
 
     @get("PixelSizeY")
     async def pixel_size_y(self) -> float:
         """Micrometres."""
-        return (await self._detector()).pixel_size
+        return (await self.detector()).pixel_size
 
     @get("ElectronsPerADU")
     async def electrons_per_adu(self) -> float:
         """The gain."""
-        return (await self._detector()).gain
+        return (await self.detector()).gain
 
     @get("FullWellCapacity")
     async def full_well_capacity(self) -> float:
         """Electrons at which a pixel saturates."""
-        detector = await self._detector()
+        detector = await self.detector()
         return detector.saturation * detector.gain
 
     @get("MaxADU")
     async def max_adu(self) -> int:
         """The largest value of a pixel."""
-        return int((await self._detector()).saturation)
+        return int((await self.detector()).saturation)
 
     @get("HasShutter")
     async def has_shutter(self) -> bool:
         """Whether dark frames are dark."""
-        return (await self._detector()).has_shutter
+        return (await self.detector()).has_shutter
 
     @get("ExposureMax")
     async def exposure_max(self) -> float:
         """Seconds."""
-        longest = (await self._detector()).max_exposure_time
+        longest = (await self.detector()).max_exposure_time
         if longest is None:
             raise absent("ExposureMax")
         return longest
@@ -144,116 +137,22 @@ class AlpacaCamera(Device):
         """There is one."""
         in_range(mode, 0, 0, "a readout mode")
 
-    # binning and window
-
-    @get("MaxBinX")
-    async def max_bin_x(self) -> int:
-        """The coarsest."""
-        return max((await self._detector()).binnings)
-
-    @get("MaxBinY")
-    async def max_bin_y(self) -> int:
-        """The coarsest."""
-        return max((await self._detector()).binnings)
-
-    @get("BinX")
-    def bin_x(self) -> int:
-        """Binning of the next exposure."""
-        return self._bin
-
-    @get("BinY")
-    def bin_y(self) -> int:
-        """The same: it is symmetric."""
-        return self._bin
-
-    @put("BinX", BinX=int)
-    async def set_bin_x(self, client: Client, binning: int) -> None:
-        """Bin both axes."""
-        binnings = (await self._detector()).binnings
-        if binning not in binnings:
-            raise invalid_value(f"{self.address} bins by {', '.join(map(str, binnings))}, not by {binning}")
-        self._bin = binning
-
-    @put("BinY", BinY=int)
-    async def set_bin_y(self, client: Client, binning: int) -> None:
-        """Bin both axes."""
-        await self.set_bin_x(client, binning)
-
-    @get("StartX")
-    def start_x(self) -> int:
-        """Binned pixels from the left."""
-        return self._start[0]
-
-    @get("StartY")
-    def start_y(self) -> int:
-        """Binned pixels from the top."""
-        return self._start[1]
-
-    @put("StartX", StartX=int)
-    def set_start_x(self, client: Client, start: int) -> None:
-        """Checked when the exposure begins, with the rest of the window."""
-        self._start = (_natural(start, "StartX"), self._start[1])
-
-    @put("StartY", StartY=int)
-    def set_start_y(self, client: Client, start: int) -> None:
-        """Checked when the exposure begins, with the rest of the window."""
-        self._start = (self._start[0], _natural(start, "StartY"))
-
-    @get("NumX")
-    async def num_x(self) -> int:
-        """Binned pixels."""
-        return self._num[0] if self._num[0] is not None else (await self._detector()).width // self._bin
-
-    @get("NumY")
-    async def num_y(self) -> int:
-        """Binned pixels."""
-        return self._num[1] if self._num[1] is not None else (await self._detector()).height // self._bin
-
-    @put("NumX", NumX=int)
-    def set_num_x(self, client: Client, number: int) -> None:
-        """Checked when the exposure begins, with the rest of the window."""
-        self._num = (_natural(number, "NumX"), self._num[1])
-
-    @put("NumY", NumY=int)
-    def set_num_y(self, client: Client, number: int) -> None:
-        """Checked when the exposure begins, with the rest of the window."""
-        self._num = (self._num[0], _natural(number, "NumY"))
-
-    async def _window(self) -> Window | None:
-        """The part that is read, None for all of it. Raises `AlpacaError`: invalid value."""
-        detector = await self._detector()
-        width, height = await self.num_x(), await self.num_y()
-        for start, size, most, axis in (
-            (self._start[0], width, detector.width // self._bin, "X"),
-            (self._start[1], height, detector.height // self._bin, "Y"),
-        ):
-            if not (size >= 1 and start + size <= most):
-                raise invalid_value(
-                    f"Start{axis} {start} and Num{axis} {size} leave the {most} pixels that there are when binned by "
-                    f"{self._bin}"
-                )
-        size_x, size_y = width * self._bin, height * self._bin
-        if self._start == (0, 0) and (size_x + self._bin > detector.width) and (size_y + self._bin > detector.height):
-            return None
-        top = self._start[1] * self._bin
-        return Window(x=self._start[0] * self._bin, y=detector.height - top - size_y, width=size_x, height=size_y)
-
     # cooling
 
     async def _cooled(self, what: str) -> CameraState:
-        if not (await self._detector()).has_cooler:
+        if not (await self.detector()).has_cooler:
             raise absent(what)
         return self._state()
 
     @get("CanSetCCDTemperature")
     async def can_set_ccd_temperature(self) -> bool:
         """Whether it cools."""
-        return (await self._detector()).has_cooler
+        return (await self.detector()).has_cooler
 
     @get("CanGetCoolerPower")
     async def can_get_cooler_power(self) -> bool:
         """Whether it cools and tells how much."""
-        return (await self._detector()).has_cooler and self._state().cooler_power is not None
+        return (await self.detector()).has_cooler and self._state().cooler_power is not None
 
     @get("CCDTemperature")
     def ccd_temperature(self) -> float:
@@ -330,15 +229,15 @@ class AlpacaCamera(Device):
     @put("StartExposure", Duration=float, Light=bool)
     async def start_exposure(self, client: Client, duration: float, light: bool) -> None:
         """Begin to expose."""
-        longest = (await self._detector()).max_exposure_time
+        longest = (await self.detector()).max_exposure_time
         in_range(duration, 0.0, 86400.0 if longest is None else longest, "an exposure time")
         if self.operation.is_running:
             raise invalid_operation(f"{self.address} exposes already; wait, or abort it")
-        window = await self._window()
+        window = await self.window()
         kind = FrameType.OBJECT if light else FrameType.DARK if duration else FrameType.BIAS
         camera = await self.controlled(client, Camera)
         self.operation.result, self._taken = None, True
-        await self.operation.begin(camera.expose(duration, kind, self._bin, window))
+        await self.operation.begin(camera.expose(duration, kind, self.binning, window))
 
     @put("AbortExposure")
     async def abort_exposure(self, client: Client) -> None:
@@ -393,9 +292,3 @@ class AlpacaCamera(Device):
     async def last_exposure_start_time(self) -> str:
         """UTC, as FITS writes it."""
         return str(await self._card("DATE-OBS"))
-
-
-def _natural(value: int, name: str) -> int:
-    if value < 0:
-        raise invalid_value(f"{name} is at least 0, not {value}")
-    return value
