@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import itertools
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -127,7 +128,13 @@ Starter = Callable[..., Awaitable[IndiServer]]
 
 
 def free_port() -> int:
-    """A port of this host on which nobody listens."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+    """A port on which nobody listens, below those that the system gives to clients: it stays free while a server that
+    was killed is away.
+
+    """
+    while True:
+        port = secrets.randbelow(12000) + 20000
+        with socket.socket() as found, contextlib.suppress(OSError):
+            found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            found.bind(("", port))
+            return port
