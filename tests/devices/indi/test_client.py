@@ -231,3 +231,17 @@ async def test_camera_properties_come_and_go_with_its_connection(indi_server: St
             with pytest.raises(NotReady, match="CCD_EXPOSURE back"):
                 await waits
             assert client.vector(CAMERA, "CCD_EXPOSURE") is None
+
+
+async def test_two_real_servers_with_devices_of_one_name(indi_server: Starter) -> None:
+    one, other = await indi_server("indi_simulator_focus"), await indi_server("indi_simulator_focus")
+    async with connected(f"localhost:{one.port}") as first, connected(other.socket) as second:
+        for client in (first, second):
+            await switch_on(client, FOCUSER)
+            await client.require(FOCUSER, "FOCUS_SPEED", PATIENCE)
+        await second.set(FOCUSER, "FOCUS_SPEED", {"FOCUS_SPEED_VALUE": 4}, PATIENCE)
+        speeds = [client.vectors(FOCUSER)["FOCUS_SPEED"].number("FOCUS_SPEED_VALUE") for client in (first, second)]
+        assert speeds == [1.0, 4.0]
+        await one.kill()
+        assert (await second.wait(FOCUSER, "CONNECTION", lambda vector: vector.on("CONNECT"), PATIENCE)).on("CONNECT")
+        assert second.connected
