@@ -288,6 +288,26 @@ async def test_a_fault_of_our_own_costs_one_link(
     assert "RuntimeError: a fault of our own" in caplog.text
 
 
+async def test_values_are_no_younger_for_being_defined_again() -> None:
+    async def speak(visit: Visit) -> None:
+        await visit.say(number("A", x=1) + number("A", x=1) + number("B", x=1))
+        await visit.hear("</newNumberVector>")
+        await visit.say(set_number("A", x=2))
+        await visit.hear("</newNumberVector>")
+        await visit.say(number("A", x=2) + set_number("B", x=2))
+        await silence(visit)
+
+    async with client_of(speak) as client:
+        await client.require(DEVICE, "B", PATIENCE)
+        assert client.vectors(DEVICE)["A"].updated is None
+        told = await client.set(DEVICE, "A", {"x": 2}, PATIENCE)
+        assert told.updated == told.received
+        await client.set(DEVICE, "B", {"x": 2}, PATIENCE)
+        again = client.vectors(DEVICE)["A"]
+        assert again.updated == told.updated
+        assert again.count == told.count + 1
+
+
 async def test_pings_are_answered() -> None:
     answers: list[bytes] = []
 

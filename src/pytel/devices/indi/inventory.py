@@ -110,7 +110,9 @@ class Inventory:
             return None
         vectors = self._devices.setdefault(device, {})
         if name in vectors:
-            vector = msgspec.structs.replace(vector, count=vectors[name].count + 1)
+            # Any client may have everything defined once more, whose values are as old as they were.
+            before = vectors[name]
+            vector = msgspec.structs.replace(vector, count=before.count + 1, updated=before.updated)
         vectors[name] = vector
         return Changed(vector, words, there is None)
 
@@ -192,6 +194,7 @@ def _updated(known: Vector, element: Element, now: float) -> Vector:
         members=members,
         state=_STATES.get(element.attributes.get("state", ""), known.state),
         received=now,
+        updated=now,
         count=known.count + 1,
     )
 

@@ -99,6 +99,8 @@ class Vector(msgspec.Struct, frozen=True, kw_only=True):
     members: Members
     received: float = 0.0
     """Site time (Unix seconds) when the last message about it came."""
+    updated: float | None = None
+    """Site time when its values were last set; None: the device has only defined it, with values of any age."""
     count: int = 0
     """Number of messages about it since it appeared: it grows with each."""
 
