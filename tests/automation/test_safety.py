@@ -105,6 +105,23 @@ def test_rain_is_told_in_the_moment_of_the_reading(bench: Run) -> None:
     bench(scenario)
 
 
+def test_what_a_station_itself_warns_of_is_unsafe_at_once(bench: Run) -> None:
+    async def scenario(bench: Any) -> None:
+        station, witness = await begin(bench)
+        await clock.sleep(700)
+        station.values["alerts"] = ("lightning",)
+        station.publish(await station.read_weather())
+        when = clock.time()
+        await clock.sleep(0.1)
+        assert witness.changes[-1] == (when, False)
+        assert witness.heard[-1][1].reasons == ("weather itself warns of lightning",)
+        station.values.clear()
+        await clock.sleep(700)
+        assert witness.heard[-1][1].safe
+
+    bench(scenario)
+
+
 def test_silence_is_noticed_on_time_and_names_the_station(bench: Run) -> None:
     async def scenario(bench: Any) -> None:
         station, witness = await begin(bench, max_age=18.0)

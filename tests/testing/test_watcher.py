@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
+from typing import Any, cast
 
 import pytest
 
@@ -185,7 +186,7 @@ async def test_a_roof_that_is_mended_has_to_close() -> None:
 
 def test_dangers_are_named() -> None:
     def reading(**values: float) -> WeatherState:
-        return WeatherState(measured=datetime(2026, 1, 1, tzinfo=UTC), **values)
+        return WeatherState(measured=datetime(2026, 1, 1, tzinfo=UTC), **cast("Any", values))
 
     assert danger_in(reading(rain_rate=0.0, wind_speed=3.0, humidity=50.0, temperature=10.0, dew_point=2.0)) is None
     assert danger_in(reading(rain_rate=0.1)) == "rain of 0.1"

@@ -32,6 +32,9 @@ _SELDOM: Seconds = 10.0
 _SUN_MOVES = 15.1 / 3600.0
 """Degrees in a second, at most."""
 
+_MOST_ALERTS, _LONGEST_ALERT = 5, 80
+"""Of a station; they go out with each verdict."""
+
 
 class _Heard(NamedTuple):
     weather: WeatherState
@@ -137,12 +140,20 @@ class WeatherSafetyMonitor(BaseSafetyMonitor):
         """Presence, silence, the rules, the Sun, the disk."""
         yield "what is required", self._check_required
         yield "the stations", self._check_ages
+        yield "the stations' own alerts", self._check_alerts
         for sensor in self._judge_of_weather.sensors:
             yield sensor, partial(self._check_sensor, sensor)
         if self.config.sun is not None:
             yield "the Sun", partial(self._sun.faults, self._check_sun)
         if self.config.disk is not None:
             yield "the disk", partial(self._disk.faults, self._check_disk)
+
+    def _check_alerts(self) -> list[Fault]:
+        return [
+            Fault(f"{station}:alert:{number}", f"{station} itself warns of {alert[:_LONGEST_ALERT]}", seen=last.when)
+            for station, last in self._heard.items()
+            for number, alert in enumerate(last.weather.alerts[:_MOST_ALERTS])
+        ]
 
     def _check_required(self) -> list[Fault]:
         if not self._required:

@@ -26,6 +26,8 @@ class IndiProperty(Struct, frozen=True, kw_only=True):
 class IndiProperties(Interface):
     """Reads and changes any property of an INDI device, for what the device's own interface has no word for."""
 
+    several = True
+
     @rpc(role=Role.VIEWER)
     async def indi_names(self) -> list[str]:
         """The names of the device's properties, sorted. Raises `ConnectionLost`."""

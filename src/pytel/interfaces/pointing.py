@@ -12,7 +12,6 @@ from pytel.base.errors import PytelError
 from pytel.base.units import Arcsec, Fraction
 from pytel.module import Event, Interface, State, Struct, rpc
 
-
 Places = Annotated[int, Meta(ge=8, le=1000)]
 """How many places a run points to; fewer make no model."""
 

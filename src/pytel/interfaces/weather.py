@@ -36,6 +36,8 @@ class WeatherState(State, frozen=True, kw_only=True):
     sky_temperature: Celsius | None = None
     sky_brightness: MagnitudePerSquareArcsec | None = None
     seeing: Arcsec | None = None
+    alerts: tuple[str, ...] = ()
+    """What the station itself warns of, by limits of its own; a safety monitor takes each for a reason."""
 
 
 class WeatherStation(Interface, state=WeatherState):

@@ -25,17 +25,20 @@ from pytel.bus.contract import Publication, Role
 from pytel.bus.local import LocalHub
 from pytel.devices.simulated.hardware import Hardware, connect_world, start_world
 from pytel.devices.simulated.world.client import SocketWorld
-from pytel.module import Event, Interface, State
+from pytel.interfaces.images import ImageRef
+from pytel.module import Capabilities, Event, Interface, State
 from pytel.module.faults import raise_for
 from pytel.module.local_supervisor import LocalSupervisor
 from pytel.module.runtime import ModuleRuntime
 from pytel.module.sitefile import SiteFile, parse_site
 from pytel.module.yaml_lines import read_yaml
+from pytel.services.images import Image
 from pytel.testing.seat import Heard, Seat
 
 I = TypeVar("I", bound=Interface)  # noqa: E741 - the interface
 S = TypeVar("S", bound=State)
 M = TypeVar("M", bound=State | Event)
+C = TypeVar("C", bound=Capabilities)
 SiteSource = str | Mapping[str, Any]
 
 
@@ -161,6 +164,15 @@ class Observatory:
         if state is None:
             raise ModuleNotFound(f"nobody has published a {kind.__name__}")
         return state
+
+    async def capabilities_of(self, kind: type[C]) -> C:
+        """What the module that `find` would pick can do. Raises `ModuleNotFound`."""
+        return await self._seat.module.capabilities_of(kind)
+
+    async def image(self, ref: ImageRef) -> Image:
+        """The pixels and the header behind a reference. Raises as `ImageClient.get` does."""
+        image: Image = await self._seat.module.images.get(ref)
+        return image
 
     async def until(self, condition: Callable[[], Any], deadline: Seconds = 3600.0) -> None:
         """Wait until `condition()` is true, up to `deadline` seconds of site time. Raises `Timeout`."""

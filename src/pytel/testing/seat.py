@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from pytel.base import clock
 from pytel.base.errors import Timeout
@@ -13,10 +13,10 @@ from pytel.bus.address import Address
 from pytel.bus.contract import Builtin, Bus, Publication, Topic
 from pytel.module import Event, Interface, State, Struct
 from pytel.module.messages import topic_of
-from pytel.module.module import Module
 from pytel.module.rpc import from_builtins
 from pytel.module.runtime import ModuleRuntime
 from pytel.module.site import SiteInfo
+from pytel.services.module import Module
 
 I = TypeVar("I", bound=Interface)  # noqa: E741 - the interface
 S = TypeVar("S", bound=State)
@@ -45,7 +45,7 @@ class Seat:
         self, bus: Bus, site: SiteInfo, keep: Callable[[Publication], bool] = lambda publication: True
     ) -> None:
         self.runtime = ModuleRuntime(Visitor, site=site, bus=bus)
-        self.module = self.runtime.module
+        self.module = cast("Module", self.runtime.module)
         self.record: list[Heard] = []
         self._keep = keep
         self._changed = asyncio.Event()

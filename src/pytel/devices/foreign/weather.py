@@ -24,7 +24,7 @@ _OWN_TIME = "measured"
 _SENSORS: list[Any] = [
     (field.encode_name, field.type, field.default)
     for field in msgspec.structs.fields(WeatherState)
-    if field.encode_name != _OWN_TIME
+    if field.encode_name not in (_OWN_TIME, "alerts")
 ]
 WeatherReport: Any = msgspec.defstruct(
     "WeatherReport",

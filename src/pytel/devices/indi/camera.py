@@ -6,13 +6,13 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
-from pytel.base.errors import DeviceError, PytelError
+from pytel.base.errors import DeviceError, DeviceTimeout, PytelError
 from pytel.base.threads import in_thread
 from pytel.base.units import Celsius, Duration
 from pytel.devices.indi.client import DEFAULT_SERVER
 from pytel.devices.indi.device import IndiDriver
 from pytel.devices.indi.frames import frame_of
-from pytel.devices.indi.properties import PropertyState
+from pytel.devices.indi.properties import PropertyState, Vector
 from pytel.services.camera import BaseCamera, CameraPhase, CameraReading, ExposureSettings
 from pytel.services.fitted import fitted
 
@@ -55,14 +55,14 @@ class IndiCamera(IndiDriver, BaseCamera):
 
     async def read_capabilities(self) -> None:
         """Read the detector's size, binning and cooler."""
-        info, exposure = self.indi.vector(_INFO), self.indi.vector(_EXPOSURE)
+        info, exposure = await self._info(), self.indi.vector(_EXPOSURE)
         longest = exposure.members[_TIME].maximum if exposure.has(_TIME) else 0.0
         self.config = fitted(
             self.config,
             width=round(info.number("CCD_MAX_X")),
             height=round(info.number("CCD_MAX_Y")),
             pixel_size=info.number("CCD_PIXEL_SIZE"),
-            saturation=float(2 ** min(16, max(8, round(info.number("CCD_BITSPERPIXEL")))) - 1),
+            saturation=float(2 ** min(16, round(info.number("CCD_BITSPERPIXEL")) or 16) - 1),
             binnings=self._binnings(),
             max_exposure_time=min(longest, _LONGEST_EXPOSURE) if longest > 0 else 7200.0,
             has_cooler=self._can_cool(),
@@ -73,6 +73,13 @@ class IndiCamera(IndiDriver, BaseCamera):
                 "'width' and 'height'",
                 device=str(self.address),
             )
+
+    async def _info(self) -> Vector:
+        """The detector, once the INDI driver has asked its camera: it is told as 0 x 0 before."""
+        info = self.indi.vector(_INFO)
+        with contextlib.suppress(DeviceTimeout):
+            return await self.indi.wait(_INFO, _is_told, self.config.connect_time / 3)
+        return info
 
     def _binnings(self) -> tuple[int, ...]:
         if not self.indi.has(_BINNING, "HOR_BIN"):
@@ -223,6 +230,10 @@ class IndiCamera(IndiDriver, BaseCamera):
                 _TEMPERATURE, {"CCD_TEMPERATURE_VALUE": setpoint}, patience, done=lambda now: now.state in busy_or_there
             )
         self._setpoint = setpoint
+
+
+def _is_told(info: Vector) -> bool:
+    return info.number("CCD_MAX_X") > 0 and info.number("CCD_BITSPERPIXEL") > 0
 
 
 def _retrieve(task: asyncio.Task[Blob]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from pytel.base import clock
@@ -20,12 +21,16 @@ _NEAR = 0.01
 """Degrees within which a place that the mount tells is the one it was sent to."""
 
 
-class _Goal(NamedTuple):
-    """Where a slew in horizontal coordinates goes, and how often it was aimed."""
+_MOST_AIMS = 3
 
-    alt: float
-    az: float
-    aims: int
+
+class _Goal(NamedTuple):
+    """Where a slew goes (ICRS, by the instant), within how many degrees, and how often it was aimed."""
+
+    place: Callable[[float], tuple[float, float]]
+    within: float
+    stands_still: bool
+    aims: int = 1
 
 
 class IndiTelescope(IndiDriver, BaseTelescope):
@@ -39,6 +44,8 @@ class IndiTelescope(IndiDriver, BaseTelescope):
         connect_time: Duration = 30.0
         slew_rate: DegreesPerSecond = 2.0
         """The slowest to be expected; time-outs follow from it."""
+        goto_accuracy: Arcsec = 3.0
+        """A slew that ends farther off is repeated, twice at most: some mounts forget that the sky turns meanwhile."""
         send_site: bool = True
         """Tell the mount the place and the time of the site at each connect."""
 
@@ -91,8 +98,8 @@ class IndiTelescope(IndiDriver, BaseTelescope):
         slewing = parking or (coordinates.state is PropertyState.BUSY and not parked)
         tracking = not slewing and not parked and self._tracks(coordinates)
         if not slewing and self._goal is not None:
-            slewing = await self._go_on(self._goal, alt, az)
-            tracking = False
+            slewing = await self._go_on(self._goal, ra, dec)
+            tracking = tracking and not slewing and self.indi.has(_TRACK) and self.indi.on(_TRACK, "TRACK_ON")
         return MountReading(ra, dec, alt, az, slewing, tracking, parked)
 
     def _tracks(self, coordinates: Vector) -> bool:
@@ -120,8 +127,7 @@ class IndiTelescope(IndiDriver, BaseTelescope):
 
     async def begin_slew(self, ra: RightAscension, dec: Declination) -> None:
         """Start to slew; it tracks there."""
-        self._goal = None
-        await self._send_coordinates("TRACK", ra, dec)
+        await self._aim_at(_Goal(lambda when: (ra, dec), self.config.goto_accuracy / 3600.0, stands_still=False))
 
     async def _send_coordinates(self, mode: str, ra: RightAscension, dec: Declination) -> None:
         await self._choose(mode)
@@ -140,35 +146,35 @@ class IndiTelescope(IndiDriver, BaseTelescope):
 
     async def begin_slew_altaz(self, alt: Altitude, az: Azimuth) -> None:
         """Start to slew to where it will stand still."""
-        self._goal = _Goal(alt, az, 1)
-        await self._aim_at(alt, az)
-
-    async def _aim_at(self, alt: Altitude, az: Azimuth) -> None:
-        """Slew to the star that will stand there at the end of the slew."""
         from pytel.sky.coordinates import altaz_to_radec
 
-        here = self._icrs(self.indi.vector(self._place))
-        now = altaz_to_radec(alt, az, clock.time(), self.site.location)
-        arrival = clock.time() + apart(*here, *now) / self.config.slew_rate
-        await self._send_coordinates("TRACK", *altaz_to_radec(alt, az, arrival, self.site.location))
+        location = self.site.location
+        await self._aim_at(_Goal(lambda when: altaz_to_radec(alt, az, when, location), _NEAR, stands_still=True))
 
-    async def _go_on(self, goal: _Goal, alt: Altitude, az: Azimuth) -> bool:
-        """Correct a place that the sky has carried away meanwhile, then stand still; tells whether it slews on."""
-        if apart(az, alt, goal.az, goal.alt) > _NEAR and goal.aims < 3:
-            self._goal = goal._replace(aims=goal.aims + 1)
-            await self._aim_at(goal.alt, goal.az)
+    async def _aim_at(self, goal: _Goal) -> None:
+        """Slew to where the goal will be at the end of the slew."""
+        self._goal = None
+        here = self._icrs(self.indi.vector(self._place))
+        arrival = clock.time() + apart(*here, *goal.place(clock.time())) / self.config.slew_rate
+        await self._send_coordinates("TRACK", *goal.place(arrival))
+        self._goal = goal
+
+    async def _go_on(self, goal: _Goal, ra: RightAscension, dec: Declination) -> bool:
+        """Aim again if it has missed the goal, then track or stand still; tells whether it slews on."""
+        if apart(ra, dec, *goal.place(clock.time())) > goal.within and goal.aims < _MOST_AIMS:
+            await self._aim_at(goal._replace(aims=goal.aims + 1))
             return True
         self._goal = None
-        await self.set_tracking(False)
+        if goal.stands_still:
+            await self.set_tracking(False)
         return False
 
     async def begin_offset(self, ra: Arcsec, dec: Arcsec) -> None:
         """Start to move by a small angle."""
         from pytel.sky.sphere import offset_by
 
-        self._goal = None
-        here = self._icrs(self.indi.vector(self._place))
-        await self._send_coordinates("TRACK", *offset_by(*here, ra, dec))
+        there = offset_by(*self._icrs(self.indi.vector(self._place)), ra, dec)
+        await self._aim_at(_Goal(lambda when: there, self.config.goto_accuracy / 3600.0, stands_still=False))
 
     async def begin_park(self) -> None:
         """Start to go to the park position."""

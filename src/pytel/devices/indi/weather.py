@@ -21,7 +21,7 @@ from pytel.module.messages import Struct
 from pytel.services import every
 
 _PARAMETERS = "WEATHER_PARAMETERS"
-_SENSORS = frozenset(sensor.name for sensor in structs.fields(WeatherState)) - {"measured"}
+_SENSORS = frozenset(sensor.name for sensor in structs.fields(WeatherState)) - {"measured", "alerts"}
 
 
 class IndiSensor(Struct, frozen=True, kw_only=True):
@@ -66,7 +66,7 @@ class IndiWeather(IndiDriver, WeatherStation):
         """Instead of the usual names and units, by name in the state: `{wind_speed: {parameter: WIND, factor: 0.28}}`;
         with one that is named only those named are read."""
         trust_alerts: bool = True
-        """An alert of the INDI driver (its own limits) is a fault: silence, and so unsafe."""
+        """Hand on what the INDI driver itself warns of (its own limits): it is unsafe then."""
 
         def faults(self) -> Iterator[Found]:
             """Tell of sensors that do not exist."""
@@ -107,33 +107,34 @@ class IndiWeather(IndiDriver, WeatherStation):
 
     @every("period")
     async def measure(self) -> None:
-        """Take a reading and publish it."""
-        self.publish(self._read())
+        """Take a reading and publish it, as soon as the station has measured since the connect."""
+        if self.indi.vector(_PARAMETERS).updated is not None or self._age() > self.config.oldest:
+            self.publish(self._read())
 
     async def read_weather(self) -> WeatherState:
         """Read the sensors now."""
         return self._read()
 
     def _read(self) -> WeatherState:
-        vector = self.indi.vector(_PARAMETERS)
-        age = clock.time() - vector.received
-        if age > self.config.oldest:
+        vector, age = self.indi.vector(_PARAMETERS), self._age()
+        # What a device tells when it is asked for its properties may be of any age.
+        if age > self.config.oldest or vector.updated is None:
             raise DeviceError(
                 f"{self.indi.name} has told no weather for {age:.0f} s; look at its station", device=str(self.address)
             )
-        self._refuse_alert()
         values = {
             name: vector.number(sensor.parameter) * sensor.factor + sensor.offset
             for name, sensor in self._sensors().items()
         }
-        return WeatherState(measured=datetime.fromtimestamp(vector.received, UTC), **values)
+        return WeatherState(measured=datetime.fromtimestamp(vector.updated, UTC), alerts=self._alerts(), **values)
 
-    def _refuse_alert(self) -> None:
+    def _age(self) -> Seconds:
+        vector = self.indi.vector(_PARAMETERS)
+        return clock.time() - (vector.received if vector.updated is None else vector.updated)
+
+    def _alerts(self) -> tuple[str, ...]:
         if not self.config.trust_alerts or not self.indi.has("WEATHER_STATUS"):
-            return
+            return ()
         status = self.indi.vector("WEATHER_STATUS")
-        alerts = [name for name, member in status.members.items() if member.value == PropertyState.ALERT.value]
-        if status.state is PropertyState.ALERT or alerts:
-            raise DeviceError(
-                f"{self.indi.name} gives an alert: {', '.join(alerts) or 'of no parameter'}", device=str(self.address)
-            )
+        named = tuple(name for name, member in status.members.items() if member.value == PropertyState.ALERT.value)
+        return named or (("WEATHER_STATUS",) if status.state is PropertyState.ALERT else ())
