@@ -33,6 +33,22 @@ def pack_table(table: Path, out: Path, ra: str, dec: str, mag: str) -> str:
     return f"{len(right)} stars{missing} to magnitude {magnitude.max():.1f}, {len(content) / 1e6:.1f} MB: {out}"
 
 
+def gsc_lines(centre: tuple[float, float], radius: float, mag: tuple[float, float], most: int) -> str:
+    """Stars of a field (arcminutes), bright ones first, as the program `gsc` of the CDS prints them."""
+    from pytel.sky.catalogue import cone
+    from pytel.sky.sphere import separation
+
+    ra, dec = centre[0] % 360.0, min(90.0, max(-90.0, centre[1]))
+    stars = cone(ra, dec, radius / 60.0, mag[1])
+    stars = stars[stars.mag >= mag[0]][:most]
+    distances = separation(ra, dec, stars.ra, stars.dec) * 60.0
+    rows = zip(stars.ra, stars.dec, stars.mag, distances, strict=True)
+    return "".join(
+        f"{number:010d} {star_ra:10.6f} {star_dec:+10.6f}  0.2 {star_mag:5.2f} 0.40 0 0 A000 .. {distance:6.2f}   0\n"
+        for number, (star_ra, star_dec, star_mag, distance) in enumerate(rows)
+    )
+
+
 def _is_fits(table: Path) -> bool:
     with table.open("rb") as file:
         return file.read(6) == b"SIMPLE"

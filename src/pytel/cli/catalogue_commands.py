@@ -35,3 +35,19 @@ def pack(
     from pytel.cli.catalogue import pack_table
 
     typer.echo(pack_table(table, out, ra, dec, mag))
+
+
+@catalogue.command(short_help="Answer as the program gsc does, which INDI's camera simulator asks for stars.")
+def gsc(
+    centre: Annotated[tuple[float, float], typer.Option("-c", metavar="RA DEC", help="Centre, ICRS degrees.")],
+    radius: Annotated[float, typer.Option("-r", min=0.0, max=600.0, help="Radius in arcminutes.")] = 10.0,
+    mag: Annotated[tuple[float, float], typer.Option("-m", metavar="BRIGHT FAINT", help="Magnitudes.")] = (0.0, 16.0),
+    most: Annotated[int, typer.Option("-n", min=1, help="The brightest so many.")] = 3000,
+) -> None:
+    """Print the stars of a field: Tycho-2, and invented ones below it, in the columns of the GSC's own program.
+
+    Example: pytel catalogue gsc -c 83.82 -5.39 -r 20 -m 0 14 -n 3000
+    """
+    from pytel.cli.catalogue import gsc_lines
+
+    typer.echo(gsc_lines(centre, radius, mag, most), nl=False)
