@@ -12,7 +12,16 @@ import pytest
 
 from indi_kit import Starter
 from pytel.base.errors import Cancelled, ConnectionLost, InvalidParams, PytelError
-from pytel.interfaces import Camera, CameraCapabilities, CameraState, CameraStatus, FrameType, ImageRef, Window
+from pytel.interfaces import (
+    Camera,
+    CameraCapabilities,
+    CameraState,
+    CameraStatus,
+    FrameType,
+    ImageRef,
+    IndiProperties,
+    Window,
+)
 
 from .site_kit import site_of, until
 
@@ -80,6 +89,23 @@ async def test_the_server_dies_in_mid_exposure(indi_server: Starter, tmp_path: P
 
         async with asyncio.timeout(60):
             while not await works():  # noqa: ASYNC110 - asked again, not waited for
+                await asyncio.sleep(0.5)
+
+
+async def test_a_detector_that_is_another_after_a_connect_is_read_anew(indi_server: Starter, tmp_path: Path) -> None:
+    async with site_of(indi_server, tmp_path, "store", "camera") as (observatory, _):
+        camera, device = observatory.find(Camera), observatory.find(IndiProperties)
+        assert (await observatory.image(await camera.expose(0.2))).pixels.shape == (1024, 1280)
+        await device.indi_set("SIMULATOR_SETTINGS", {"SIM_XRES": 640.0, "SIM_YRES": 512.0})
+        await device.indi_set("CONNECTION", {"DISCONNECT": True})
+
+        async def shape() -> tuple[int, ...]:
+            with contextlib.suppress(PytelError):
+                return (await observatory.image(await camera.expose(0.2))).pixels.shape
+            return ()
+
+        async with asyncio.timeout(60):
+            while await shape() != (512, 640):  # noqa: ASYNC110 - asked again, not waited for
                 await asyncio.sleep(0.5)
 
 

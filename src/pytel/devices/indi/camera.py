@@ -14,7 +14,6 @@ from pytel.devices.indi.device import IndiDriver
 from pytel.devices.indi.frames import frame_of
 from pytel.devices.indi.properties import PropertyState, Vector
 from pytel.services.camera import BaseCamera, CameraPhase, CameraReading, ExposureSettings
-from pytel.services.fitted import fitted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,8 +56,7 @@ class IndiCamera(IndiDriver, BaseCamera):
         """Read the detector's size, binning and cooler."""
         info, exposure = await self._info(), self.indi.vector(_EXPOSURE)
         longest = exposure.members[_TIME].maximum if exposure.has(_TIME) else 0.0
-        self.config = fitted(
-            self.config,
+        self.fit(
             width=round(info.number("CCD_MAX_X")),
             height=round(info.number("CCD_MAX_Y")),
             pixel_size=info.number("CCD_PIXEL_SIZE"),

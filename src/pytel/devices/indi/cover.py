@@ -9,7 +9,6 @@ from pytel.devices.indi.device import IndiDriver
 from pytel.devices.indi.properties import PropertyState
 from pytel.interfaces.cover import CalibratorStatus, CoverStatus
 from pytel.services.cover import BaseCoverCalibrator, CoverReading
-from pytel.services.fitted import fitted
 
 _CAP, _LIGHT, _INTENSITY = "CAP_PARK", "FLAT_LIGHT_CONTROL", "FLAT_LIGHT_INTENSITY"
 _VALUE = "FLAT_LIGHT_INTENSITY_VALUE"
@@ -41,7 +40,7 @@ class IndiCover(IndiDriver, BaseCoverCalibrator):
                 await clock.sleep(0.2)
         if self.indi.has(_INTENSITY):
             highest = round(self.indi.vector(_INTENSITY).members[_VALUE].maximum)
-            self.config = fitted(self.config, brightness_levels=max(highest, 1))
+            self.fit(brightness_levels=max(highest, 1))
 
     async def read_cover(self) -> CoverReading:
         """Read what it has told last."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 from pytel.base import clock
 from pytel.base.errors import ConfigError, ConnectionLost, NotFound, NotReady, PytelError
@@ -13,6 +13,7 @@ from pytel.devices.indi.properties import Kind, PropertyState, Vector
 from pytel.devices.indi.shared import acquire_client, release_client
 from pytel.interfaces.indi import IndiProperties, IndiProperty
 from pytel.module.handlers import background
+from pytel.services.fitted import fitted
 from pytel.services.module import Module
 
 _ALARM = "indi"
@@ -79,6 +80,11 @@ class IndiDriver(Module, IndiProperties):
         self._indi_link.needed = properties
         await self._indi_link.connect()
 
+    def fit(self, **facts: Any) -> None:
+        """Complete the configuration of the site file by what the hardware tells at this connect."""
+        if self._indi_link is not None:
+            self.config = fitted(self._indi_link.written, **facts)
+
     async def read_capabilities(self) -> None:
         """Read what the hardware is like (limits, sizes, positions) into the driver; at each connect."""
 
@@ -117,6 +123,8 @@ class _LinkToDevice:
     def __init__(self, driver: IndiDriver, device: IndiDevice, connect_time: Seconds) -> None:
         self._driver, self._device, self._connect_time = driver, device, connect_time
         self.needed: tuple[str, ...] = ()
+        self.written = driver.config
+        """As the site file has it: what was told at an earlier connect may no longer be so."""
         self._connected = False
         self._told: str | None = None
         self._changed = asyncio.Event()

@@ -10,7 +10,6 @@ from pytel.base.units import Celsius, Duration, Micrometres, Millimetres
 from pytel.devices.indi.client import DEFAULT_SERVER
 from pytel.devices.indi.device import IndiDriver
 from pytel.devices.indi.properties import PropertyState
-from pytel.services.fitted import fitted
 from pytel.services.focuser import BaseFocuser, FocuserReading
 
 _POSITION, _STEPS = "ABS_FOCUS_POSITION", "FOCUS_ABSOLUTE_POSITION"
@@ -46,7 +45,7 @@ class IndiFocuser(IndiDriver, BaseFocuser):
         travel = {"step": self._step}
         if member.maximum > member.minimum:
             travel |= {"min_position": member.minimum * self._step, "max_position": member.maximum * self._step}
-        self.config = fitted(self.config, **travel)
+        self.fit(**travel)
 
     async def read_focuser(self) -> FocuserReading:
         """Read what it has told last."""

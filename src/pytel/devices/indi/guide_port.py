@@ -7,7 +7,6 @@ from pytel.devices.indi.client import DEFAULT_SERVER
 from pytel.devices.indi.device import IndiDriver
 from pytel.devices.indi.properties import PropertyState
 from pytel.interfaces.guideport import GuideDirection
-from pytel.services.fitted import fitted
 from pytel.services.guide_port import SIDEREAL, BaseGuidePort
 
 _MEMBERS = {
@@ -41,7 +40,7 @@ class IndiGuidePort(IndiDriver, BaseGuidePort):
             rates = self.indi.vector("GUIDE_RATE")
             east_west, north_south = rates.number("GUIDE_RATE_WE"), rates.number("GUIDE_RATE_NS")
             if east_west > 0 and north_south > 0:
-                self.config = fitted(self.config, rate_ra=SIDEREAL * east_west, rate_dec=SIDEREAL * north_south)
+                self.fit(rate_ra=SIDEREAL * east_west, rate_dec=SIDEREAL * north_south)
 
     async def begin_pulse(self, direction: GuideDirection, duration: Duration) -> None:
         """Start to move."""

@@ -12,7 +12,6 @@ from pytel.devices.indi.client import DEFAULT_SERVER
 from pytel.devices.indi.device import IndiDriver
 from pytel.devices.indi.properties import PropertyState, Vector
 from pytel.services.angles import apart
-from pytel.services.fitted import fitted
 from pytel.services.telescope import BaseTelescope, MountReading
 
 _OF_DATE, _J2000 = "EQUATORIAL_EOD_COORD", "EQUATORIAL_COORD"
@@ -67,7 +66,7 @@ class IndiTelescope(IndiDriver, BaseTelescope):
         for fact, member in (("focal_length", "TELESCOPE_FOCAL_LENGTH"), ("aperture", "TELESCOPE_APERTURE")):
             if self.indi.has("TELESCOPE_INFO", member) and (told := self.indi.number("TELESCOPE_INFO", member)) > 0:
                 facts[fact] = told
-        self.config = fitted(self.config, **facts)
+        self.fit(**facts)
 
     async def on_connect(self) -> None:
         """Tell the mount where it stands and what time it is."""
