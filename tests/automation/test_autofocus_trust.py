@@ -12,7 +12,7 @@ import pytest
 from automation.test_autofocus import BEST, Eye, Focus, begin
 from pytel.automation.autofocus import SeriesAutoFocus
 from pytel.base import clock
-from pytel.base.errors import ConnectionLost, DeviceError
+from pytel.base.errors import ConnectionLost, DeviceError, PytelError
 from pytel.interfaces.autofocus import AutoFocus, AutoFocusState, FocusFailed, FocusResult
 
 Run = Callable[[Callable[[Any], Any]], Any]
@@ -203,6 +203,30 @@ def test_the_law_is_learnt_predicts_and_is_believed_until_two_runs_disagree(benc
         assert prediction is not None
         assert prediction.position == pytest.approx(camera.best, abs=0.02)
         assert (await run(listener)).position == pytest.approx(camera.best, abs=0.02)
+
+    bench(scenario)
+
+
+def test_a_sweep_in_which_the_process_died_is_undone_at_the_next_start(bench: Run) -> None:
+    async def scenario(bench: Any) -> None:
+        focuser, camera, listener = await begin(bench)
+        running = asyncio.ensure_future(run(listener))
+        while len(camera.frames) < 2:
+            await clock.sleep(0.1)
+        await bench.crash("autofocus")
+        with pytest.raises(PytelError):
+            await running
+        assert focuser.position != 25.0
+        module = await bench.start("autofocus", SeriesAutoFocus)
+        module.__dict__["images"] = camera
+        await clock.sleep(30.0)
+        assert focuser.position == 25.0
+        assert (await run(listener)).position == pytest.approx(BEST, abs=0.02)
+        await bench.crash("autofocus")
+        found = focuser.position
+        await bench.start("autofocus", SeriesAutoFocus)
+        await clock.sleep(30.0)
+        assert focuser.position == found
 
     bench(scenario)
 

@@ -32,12 +32,14 @@ from pytel.interfaces.focuser import FocuserCapabilities, FocuserState
 from pytel.module import rpc
 from pytel.module.config import ModuleConfig
 from pytel.services import Module
+from pytel.services.timing import patient
 
 if TYPE_CHECKING:
     from pytel.imaging.focus import FocusFit
     from pytel.imaging.focus_frame import FocusFrame
 
 _USUAL_FRAMES = 9
+_LEFT = "left in a run"
 _BLIND_STEPS = 12
 """How far from where the focus should be stars are looked for when there are none: no farther, it may be a cloud."""
 
@@ -90,14 +92,18 @@ class SeriesAutoFocus(Module, AutoFocus):
         self._law = self._learn()
         self._camera = FocusCamera(self, self.config)
         self._show(None)
+        before = await in_thread(self._history.interrupted)
+        if before is not None:
+            self.spawn(self._restore(before), "undo a sweep")
 
     @rpc(long=True)
     async def focus(self) -> FocusResult:
         """Find the focus and set it."""
         series = await self._series()
+        await in_thread(self._history.begin, series.before)
         self._show(0.0)
         try:
-            return await self._find_focus(series)
+            result = await self._find_focus(series)
         except PytelError as error:
             await self._put_back(series.before)
             raise await self._failed(error, series) from error
@@ -105,6 +111,9 @@ class SeriesAutoFocus(Module, AutoFocus):
             # Cancelled, or a fault of the program: neither may leave the focuser in the middle of a sweep.
             await self._put_back(series.before)
             raise
+        else:
+            await self._left_well()
+            return result
         finally:
             self._show(None)
 
@@ -230,7 +239,9 @@ class SeriesAutoFocus(Module, AutoFocus):
         if state is None or state.base is None:
             raise FocusFailed("the focuser does not tell where it stands; look at its state", points=[])
         name, shift = await self._filter()
-        return FocusSeries(state.base, state.offset, state.temperature, name, shift)
+        # A run that was killed has left the focuser somewhere in its sweep.
+        before = await in_thread(self._history.interrupted)
+        return FocusSeries(state.base if before is None else before, state.offset, state.temperature, name, shift)
 
     async def _filter(self) -> tuple[str | None, Millimetres]:
         """The filter in the beam, and what it shifts the focus."""
@@ -242,18 +253,41 @@ class SeriesAutoFocus(Module, AutoFocus):
             return state.filter, next((one.focus_offset for one in able.filters if one.name == state.filter), 0.0)
         return state.filter, 0.0
 
+    async def _restore(self, before: Millimetres) -> None:
+        """Undo the sweep in which the process ended."""
+        ends = clock.time() + patient(self.config.patience, 10.0)
+        while self.latest(FocuserState) is None and clock.time() < ends:
+            await clock.sleep(1.0)
+        self.log.warning("a focus run was cut short; the focuser goes back to %.3f mm, where it was before", before)
+        await self._put_back(before)
+
     async def _put_back(self, position: Millimetres) -> None:
-        """Leave the focus as it was; what stands in the way is logged, for the first error matters more."""
+        """Leave the focus as it was; what stands in the way is told, for the first error matters more."""
         try:
             await self._camera.move(position)
+            await self._left_well()
         except PytelError as error:
-            self.log.warning("the focuser could not be put back to %.3f mm: %s", position, error)
+            self.raise_alarm(_LEFT, _left(position, error))
+
+    async def _left_well(self) -> None:
+        await in_thread(self._history.end)
+        self.clear_alarm(_LEFT)
 
     def _show(self, progress: float | None) -> None:
         status = AutoFocusStatus.IDLE if progress is None else AutoFocusStatus.FOCUSING
         if progress is not None:
             self.report_progress(progress)
         self.publish(AutoFocusState(status=status, progress=progress, last=self._history.last, model=_model(self._law)))
+
+
+def _left(position: Millimetres, error: PytelError) -> FocusFailed:
+    return FocusFailed(
+        f"the focuser was left in the middle of a run and could not be put back to {position:.3f} mm "
+        f"({error.message}): run the autofocus, or set the focus",
+        points=[],
+        cause=error.name,
+        **_device(error),
+    )
 
 
 def _model(law: FocusLaw | None) -> FocusModel | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from pytel.base.files import storage_full_named, write_atomically
+from pytel.base.units import Millimetres
 from pytel.interfaces.autofocus import FocusResult
 
 _KEPT = 500
@@ -30,6 +31,10 @@ class FocusHistory:
     @property
     def _doubted(self) -> Path:
         return self._directory / "doubted.json"
+
+    @property
+    def _sweep(self) -> Path:
+        return self._directory / "sweep.json"
 
     @property
     def last(self) -> FocusResult | None:
@@ -61,6 +66,21 @@ class FocusHistory:
         """The result of the run before, if it was in doubt."""
         results = _read(self._doubted)
         return results[-1] if results else None
+
+    def begin(self, before: Millimetres) -> None:
+        """Remember where the focus was when a sweep began, should the process end within it. Raises `StorageFull`."""
+        write_atomically(self._sweep, [msgspec.json.encode(before)])
+
+    def end(self) -> None:
+        """Forget it: the focuser stands where it should."""
+        self._sweep.unlink(missing_ok=True)
+
+    def interrupted(self) -> Millimetres | None:
+        """Where the focus was before a sweep that did not end."""
+        try:
+            return msgspec.json.decode(self._sweep.read_bytes(), type=float)
+        except (FileNotFoundError, msgspec.MsgspecError):
+            return None
 
     def keep_plot(self, when: datetime, picture: str) -> None:
         """Keep a picture (SVG) of a run. Raises `StorageFull`."""

@@ -147,7 +147,16 @@ class BaseCoverCalibrator(Module, CoverCalibrator, ABC):
             return
         self._stopped.clear()
         begin = self.begin_open if wanted is CoverStatus.OPEN else self.begin_close
-        await answered(begin(), self.config.answer_time, str(self.address), "begin to move")
+        try:
+            await answered(begin(), self.config.answer_time, str(self.address), "begin to move")
+            await self._arrived(wanted)
+        except BaseException:
+            # Unless it closes meanwhile: that may not be stopped.
+            if not self._closing.is_set() or wanted is CoverStatus.CLOSED:
+                await self._halt_quietly()
+            raise
+
+    async def _arrived(self, wanted: CoverStatus) -> None:
         patience = self.config.opening_time * MARGIN + patient(self.config.extra_time, 2.0)
         ends = clock.time() + patience
         while (reading := await self._look()).cover is not wanted:
@@ -158,6 +167,12 @@ class BaseCoverCalibrator(Module, CoverCalibrator, ABC):
                     device=str(self.address),
                 )
             await clock.sleep(_POLL)
+
+    async def _halt_quietly(self) -> None:
+        try:
+            await answered(self.halt(), self.config.answer_time, str(self.address), "stop")
+        except PytelError as error:
+            self.log.warning("it could not be stopped: %s", error)
 
     def _refuse_overtaken(self, wanted: CoverStatus) -> None:
         if self._stopped.is_set():
