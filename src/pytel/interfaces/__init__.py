@@ -122,6 +122,7 @@ from pytel.interfaces.tasks import (
     TaskStoreState,
 )
 from pytel.interfaces.telescope import MountKind, Telescope, TelescopeCapabilities, TelescopeState, TelescopeStatus
+from pytel.interfaces.timesource import TimeSource, TimeSourceState
 from pytel.interfaces.weather import WeatherState, WeatherStation
 
 __all__ = [
@@ -259,6 +260,8 @@ __all__ = [
     "TelescopeCapabilities",
     "TelescopeState",
     "TelescopeStatus",
+    "TimeSource",
+    "TimeSourceState",
     "UnscheduledTask",
     "Urgency",
     "WeatherState",
