@@ -23,6 +23,7 @@ from typing import Any
 import msgspec
 
 from pytel.base.units import unit_of
+from pytel.devices.quality import Level, Scale, read_scale
 from pytel.devices.simulated.world.config import WorldConfig
 from pytel.module.secrets import Secret
 from pytel.module.sitefile import TimeSection
@@ -44,7 +45,7 @@ WORDS = {
 def main() -> int:
     """Rewrite the pages, or check them; returns the exit status."""
     stale = []
-    for name, text in {"site-file.md": site_file(), "night-json.md": night_json()}.items():
+    for name, text in {"site-file.md": site_file(), "night-json.md": night_json(), "drivers.md": drivers()}.items():
         path = DOCS / name
         old = path.read_text(encoding="utf-8")
         before, _, rest = old.partition(BEGIN)
@@ -89,6 +90,43 @@ def night_json() -> str:
         name = next(field.name for field in msgspec.structs.fields(NightReport) if kind in _structs(field.type))
         parts += [f"## Each of `{name}`", _first(kind), _table(kind, defaults=False)]
     return "\n\n".join(parts)
+
+
+def drivers() -> str:
+    """The quality scale: the rules, each driver's level, and what it misses."""
+    scale = read_scale()
+    parts = []
+    for level in (Level.BRONZE, Level.SILVER, Level.GOLD):
+        rules = [(name, rule) for name, rule in scale.rules.items() if rule.level is level]
+        rows = [f"| `{name}` | {rule.what} | {'code' if rule.checked else 'a test'} |" for name, rule in rules]
+        parts += [
+            f"## {level.value.capitalize()}",
+            "\n".join(["| rule | what | judged by |", "| --- | --- | --- |", *rows]),
+        ]
+    rows = [
+        f"| [`{name}`](#{name}) | [{Path(driver.page).stem}]({driver.page}) | {scale.level(name).value} "
+        f"| {len(driver.not_met)} |"
+        for name, driver in scale.drivers.items()
+    ]
+    parts += [
+        "## Drivers",
+        "\n".join(["| driver | page | level | rules not met |", "| --- | --- | --- | --- |", *rows]),
+    ]
+    for name in scale.drivers:
+        parts += [f"### {name}", _record(scale, name)]
+    return "\n\n".join(parts)
+
+
+def _record(scale: Scale, name: str) -> str:
+    """What one driver misses, what has no meaning for it, and what shows the rest."""
+    driver = scale.drivers[name]
+    lines = [f"- **not met** `{rule}`: {why}" for rule, why in driver.not_met.items()]
+    lines += [f"- without meaning `{rule}`: {why}" for rule, why in driver.exempt.items()]
+    proved = scale.proved(name)
+    for rule in (rule for rule in scale.rules if rule in proved):
+        path, _, test = proved[rule].partition("::")
+        lines.append(f"- `{rule}`: [`{test}`](../{path})")
+    return "\n".join(lines)
 
 
 def _is_ours(value: str) -> bool:

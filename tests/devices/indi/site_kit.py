@@ -23,6 +23,7 @@ SIMULATORS = {
     "roof": "indi_rolloff_dome",
     "lamp": "indi_simulator_lightpanel",
     "guider": "indi_simulator_telescope",
+    "gps": "indi_simulator_gps",
 }
 PATIENCE = 60.0
 
@@ -42,6 +43,7 @@ def modules(server: str) -> dict[str, dict[str, Any]]:
         "roof": {"type": "indi-roof", "device": "RollOff Simulator", **at},
         "lamp": {"type": "indi-cover", "device": "Light Panel Simulator", "poll_period": "1 s", **at},
         "guider": {"type": "indi-guide-port", "device": MOUNT, **at},
+        "gps": {"type": "indi-time", "device": "GPS Simulator", "period": "5 s", **at},
         "safety": {
             "type": "weather-safety",
             "clear_after": "1 s",
