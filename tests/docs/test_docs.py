@@ -184,6 +184,8 @@ def test_no_block_is_left_out() -> None:
         ("indi-night.md", "console"): 4,
         ("indi-night.md", "sh"): 1,
         ("indi-night.md", "yaml"): 2,
+        ("indi-server.md", "sh"): 1,
+        ("indi-server.md", "yaml"): 1,
         ("imaging.md", "python"): 2,
         ("night-json.md", "python"): 1,
         ("reduction.md", "console"): 2,

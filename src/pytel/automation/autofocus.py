@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import math
 from typing import TYPE_CHECKING, Literal
@@ -84,6 +85,7 @@ class SeriesAutoFocus(Module, AutoFocus):
                 raise ValueError(f"backlash must not be negative, but is {self.backlash:g} mm")
 
     config: Config
+    _restoring: asyncio.Task[None] | None = None
 
     async def on_start(self) -> None:
         """Remember the results."""
@@ -94,11 +96,13 @@ class SeriesAutoFocus(Module, AutoFocus):
         self._show(None)
         before = await in_thread(self._history.interrupted)
         if before is not None:
-            self.spawn(self._restore(before), "undo a sweep")
+            self._restoring = self.spawn(self._restore(before), "undo a sweep")
 
     @rpc(long=True)
     async def focus(self) -> FocusResult:
         """Find the focus and set it."""
+        if self._restoring is not None:
+            await asyncio.wait([self._restoring])
         series = await self._series()
         await in_thread(self._history.begin, series.before)
         self._show(0.0)

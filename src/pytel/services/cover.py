@@ -151,8 +151,8 @@ class BaseCoverCalibrator(Module, CoverCalibrator, ABC):
             await answered(begin(), self.config.answer_time, str(self.address), "begin to move")
             await self._arrived(wanted)
         except BaseException:
-            # Unless it closes meanwhile: that may not be stopped.
-            if not self._closing.is_set() or wanted is CoverStatus.CLOSED:
+            # A closing protects the mirror and is not stopped, whoever goes away.
+            if wanted is CoverStatus.OPEN and not self._closing.is_set():
                 await self._halt_quietly()
             raise
 

@@ -1,0 +1,1 @@
+"""pytel as an INDI driver: the devices of the site for KStars, PHD2 and others that speak INDI."""
