@@ -43,6 +43,21 @@ def test_what_code_can_judge(name: str, rule: str) -> None:
         assert not wrong, "mend it, or say under 'not_met' why it is so"
 
 
+@pytest.mark.parametrize("name", sorted(KINDS))
+def test_no_private_name_of_a_driver_hides_one_of_its_base(name: str) -> None:
+    kind = KINDS[name]
+    package = SCALE.family(name).package
+    for above in (base for base in kind.__mro__ if not base.__module__.startswith(package)):
+        hidden = {
+            member
+            for own in kind.__mro__
+            if own.__module__.startswith(package)
+            for member in vars(own).keys() & vars(above).keys()
+            if re.fullmatch(r"_[a-z]\w*", member)
+        }
+        assert hidden <= {"_is_protocol", "_abc_impl"}, f"{above.__name__} needs {hidden} for itself"
+
+
 @pytest.mark.parametrize("name", sorted(SCALE.drivers))
 def test_evidence_exists_and_is_about_this_driver(name: str) -> None:
     own = SCALE.drivers[name].proved

@@ -76,13 +76,13 @@ class IndiCover(IndiDriver, BaseCoverCalibrator):
 
     async def begin_open(self) -> None:
         """Start to open."""
-        await self._move("UNPARK")
+        await self._set_cap("UNPARK")
 
     async def begin_close(self) -> None:
         """Start to close."""
-        await self._move("PARK")
+        await self._set_cap("PARK")
 
-    async def _move(self, member: str) -> None:
+    async def _set_cap(self, member: str) -> None:
         if not self.indi.has(_CAP):
             raise DeviceError(f"{self.indi.name} has no cap", device=str(self.address))
         await self.indi.set(_CAP, {member: True}, self.config.answer_time, done=lambda now: now.members_on(member))

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 
 from pytel.base import clock
-from pytel.base.errors import ConnectionLost, DeviceError, PytelError
+from pytel.base.errors import ConnectionLost, DeviceError, DeviceTimeout, PytelError
 from pytel.base.units import Azimuth, Degrees, Duration
 from pytel.devices.indi.client import DEFAULT_SERVER
 from pytel.devices.indi.device import IndiDriver
@@ -83,9 +83,16 @@ class _IndiEnclosure(IndiDriver, BaseEnclosure):
         )
 
     async def halt(self) -> None:
-        """Stand still."""
-        if self.indi.has(_ABORT):
+        """Stand still. Some INDI drivers answer Alert although they have stopped: the shutter itself is believed."""
+        if not self.indi.has(_ABORT):
+            return
+        try:
             await self._command(_ABORT, {"ABORT": True}, lambda now: True)
+        except DeviceTimeout:
+            raise
+        except DeviceError:
+            if self._standing(self.shutter).state is PropertyState.BUSY:
+                raise
 
     async def read_enclosure(self) -> EnclosureReading:
         """Read what it has told last."""
