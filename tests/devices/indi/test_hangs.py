@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -9,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from pytel.base.errors import DeviceError, DeviceTimeout
+from pytel.base.errors import Cancelled, DeviceError, DeviceTimeout
 from pytel.interfaces import CoverCalibrator, FilterWheel, Focuser, GuideDirection, GuidePort, Rotator, WeatherState
 from pytel.module import ModuleState
 from pytel.testing import Observatory
 
-from .lying import DEVICE, Visit, lying_server, number, set_number
+from .lying import DEVICE, Visit, lying_server, number, set_number, switch
 from .site_kit import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
@@ -141,3 +142,50 @@ async def test_a_station_that_falls_silent_is_named(tmp_path: Path) -> None:
         told = len(observatory.heard(WeatherState))
         await until(lambda: observatory.heard(ModuleState)[-1].status == "error")
         assert len(observatory.heard(WeatherState)) == told, "silence is published as such"
+
+
+@pytest.mark.parametrize(
+    ("kind", "defined", "busy", "abort", "act"),
+    [
+        (
+            "indi-focuser",
+            number("ABS_FOCUS_POSITION", FOCUS_ABSOLUTE_POSITION=10),
+            set_number("ABS_FOCUS_POSITION", "Busy"),
+            "FOCUS_ABORT_MOTION",
+            focus,
+        ),
+        ("indi-cover", CAP, OPENS, "CAP_ABORT", uncover),
+    ],
+    ids=["focuser", "cover"],
+)
+async def test_what_moves_is_stopped(
+    tmp_path: Path, kind: str, defined: str, busy: str, abort: str, act: Callable[[Observatory], Any]
+) -> None:
+    moves, stopped = asyncio.Event(), asyncio.Event()
+    halted = busy.replace("Busy", "Idle").replace(">On<", ">Off<")
+
+    async def speak(visit: Visit) -> None:
+        await visit.hear("getProperties")
+        await visit.say(CONNECTED + defined + switch(abort, ABORT=False))
+        await visit.hear("</new(Number|Switch)Vector>")
+        await visit.say(busy)
+        moves.set()
+        await visit.hear(f'newSwitchVector[^>]*"{abort}"')
+        stopped.set()
+        await visit.say(f'<setSwitchVector device="{DEVICE}" name="{abort}" state="Ok"/>' + halted)
+        await visit.hear("never said")
+
+    async with lying_server(speak) as server, site(server, tmp_path, kind) as observatory:
+
+        async def begin() -> None:
+            await act(observatory)
+
+        acting = asyncio.ensure_future(begin())
+        await until(moves.is_set)
+        if kind == "indi-focuser":
+            await observatory.find(Focuser).stop()
+        else:
+            await observatory.find(CoverCalibrator).stop_cover()
+        assert stopped.is_set()
+        with pytest.raises(Cancelled):
+            await acting

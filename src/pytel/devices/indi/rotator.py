@@ -28,6 +28,12 @@ class IndiRotator(IndiDriver, BaseRotator):
         await self.connect_device(_ANGLE)
         await super().on_start()
 
+    async def read_capabilities(self) -> None:
+        """Read the range of its angles."""
+        angle = self.indi.vector(_ANGLE).members["ANGLE"]
+        if angle.maximum > angle.minimum:
+            self.fit(min_mechanical=angle.minimum, max_mechanical=angle.maximum)
+
     async def read_rotator(self) -> RotatorReading:
         """Read what it has told last."""
         vector = self.indi.vector(_ANGLE)
