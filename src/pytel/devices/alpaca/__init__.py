@@ -1,0 +1,1 @@
+"""Drivers of devices behind an ASCOM Alpaca server."""
