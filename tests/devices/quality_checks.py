@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pytel.base.errors import PytelError
+from pytel.devices.alpaca.device import AlpacaDriver
 from pytel.devices.indi.device import IndiDriver
 from pytel.devices.quality import Scale
 from pytel.interfaces.indi import IndiProperties
@@ -148,7 +149,7 @@ def simulator(scale: Scale, name: str, kind: type[Any]) -> Iterator[str]:
 
 def capabilities(scale: Scale, name: str, kind: type[Any]) -> Iterator[str]:
     read = getattr(kind, "read_capabilities", None)
-    if read is None or read is IndiDriver.read_capabilities:
+    if read is None or read in (IndiDriver.read_capabilities, AlpacaDriver.read_capabilities):
         yield "it reads nothing of its hardware at a connect"
 
 
