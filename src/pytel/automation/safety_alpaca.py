@@ -30,7 +30,7 @@ class AlpacaSafetyMonitor(BaseSafetyMonitor):
 
         server: str = DEFAULT_SERVER
         number: Annotated[int, Meta(ge=0)] = 0
-        period: Annotated[Duration, Meta(gt=0)] = 0.5
+        period: Annotated[Seconds, Meta(gt=0)] = 0.5
         """How often it is asked."""
         answer_time: Annotated[Seconds, Meta(gt=0)] = 1.2
         """Real seconds for an answer."""
