@@ -1,0 +1,117 @@
+"""Drivers on alpaca-simulators."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from alpaca_kit import Cable, until
+from pytel.base.errors import Unsafe
+from pytel.interfaces.enclosure import Enclosure, EnclosureState, EnclosureStatus
+from pytel.interfaces.filterwheel import FilterWheel, FilterWheelCapabilities, FilterWheelState
+from pytel.interfaces.focuser import Focuser, FocuserState
+from pytel.interfaces.rotator import Rotator
+from pytel.interfaces.safety import SafetyMonitorState
+from pytel.testing import Observatory
+
+pytestmark = pytest.mark.slow
+
+
+@contextlib.asynccontextmanager
+async def site_of(server: str, folder: Path, *names: str) -> AsyncIterator[Observatory]:
+    known: dict[str, dict[str, Any]] = {
+        "focuser": {"type": "alpaca-focuser"},
+        "wheel": {"type": "alpaca-filter-wheel"},
+        "rotator": {"type": "alpaca-rotator"},
+        "dome": {"type": "alpaca-dome", "opening_time": "2 s", "closing_time": "2 s"},
+        "safety": {"type": "alpaca-safety", "clear_after": "1 s"},
+    }
+    site = {
+        "site": {"name": "alpaca", "latitude": 50.0, "longitude": 10.0, "elevation": 300},
+        "bus": "local",
+        "modules": {name: {**known[name], "server": server} for name in names},
+    }
+    async with Observatory(site, directory=folder / "site") as observatory:
+        yield observatory
+
+
+async def say_safe(server: str, safe: bool) -> None:
+    url = f"http://{server}/api/v1/safetymonitor/0/issafe"
+    connector = aiohttp.TCPConnector(resolver=aiohttp.ThreadedResolver())
+    async with (
+        aiohttp.ClientSession(connector=connector) as session,
+        session.put(url, data={"IsSafe": str(safe)}) as response,
+    ):
+        assert response.status == 200
+
+
+def status(observatory: Observatory) -> EnclosureStatus | None:
+    state = observatory.latest(EnclosureState)
+    return None if state is None else state.status
+
+
+def is_safe(observatory: Observatory) -> bool:
+    state = observatory.latest(SafetyMonitorState)
+    return state is not None and state.safe
+
+
+async def opened(observatory: Observatory) -> None:
+    await until(lambda: is_safe(observatory))
+    await until(lambda: status(observatory) in (EnclosureStatus.OPEN, EnclosureStatus.CLOSED))
+    await observatory.find(Enclosure).open()
+    assert status(observatory) is EnclosureStatus.OPEN
+
+
+async def test_focuser_wheel_and_rotator_go_where_they_are_sent(alpaca_server: str, tmp_path: Path) -> None:
+    async with site_of(alpaca_server, tmp_path, "focuser", "wheel", "rotator") as observatory:
+        await until(lambda: observatory.latest(FocuserState) and observatory.latest(FilterWheelState))
+        state = observatory.latest(FocuserState)
+        assert state is not None
+        there = state.position + 0.05
+        await observatory.find(Focuser).set_focus(there)
+        state = observatory.latest(FocuserState)
+        assert state is not None
+        assert state.position == pytest.approx(there, abs=0.002)
+        other = (await observatory.capabilities_of(FilterWheelCapabilities)).filters[2].name
+        await observatory.find(FilterWheel).set_filter(other)
+        await until(lambda: getattr(observatory.latest(FilterWheelState), "filter", None) == other)
+        await observatory.find(Rotator).move_mechanical(30.0)
+
+
+async def test_a_dome_opens_and_closes_when_it_is_unsafe(alpaca_server: str, tmp_path: Path) -> None:
+    async with site_of(alpaca_server, tmp_path, "dome", "safety") as observatory:
+        await opened(observatory)
+        await say_safe(alpaca_server, safe=False)
+        await until(lambda: status(observatory) is EnclosureStatus.CLOSED)
+        with pytest.raises(Unsafe):
+            await observatory.find(Enclosure).open()
+
+
+@pytest.mark.parametrize(
+    "seconds", [2.0, 25.0, pytest.param(300.0, marks=[pytest.mark.soak, pytest.mark.timeout(600)])]
+)
+async def test_after_a_cut_the_dome_closes(alpaca_server: str, tmp_path: Path, seconds: float) -> None:
+    cable = Cable(alpaca_server)
+    server = await cable.start()
+    try:
+        async with site_of(server, tmp_path, "dome", "safety") as observatory:
+            await opened(observatory)
+            cable.cut()
+            await asyncio.sleep(seconds)
+            before = len(cable.heard)
+            cable.restore()
+            if seconds < 10.0:
+                await until(lambda: is_safe(observatory))
+                before, cable.restored = len(cable.heard), asyncio.get_running_loop().time()
+                await say_safe(alpaca_server, safe=False)
+            closing = await until(lambda: [when for when, line in cable.heard[before:] if "closeshutter" in line])
+            assert closing[0] - cable.restored <= 2.0
+            await until(lambda: status(observatory) is EnclosureStatus.CLOSED)
+    finally:
+        await cable.stop()
