@@ -73,6 +73,7 @@ async def test_focuser_wheel_and_rotator_go_where_they_are_sent(alpaca_server: s
         await until(lambda: observatory.latest(FocuserState) and observatory.latest(FilterWheelState))
         state = observatory.latest(FocuserState)
         assert state is not None
+        assert state.position is not None
         there = state.position + 0.05
         await observatory.find(Focuser).set_focus(there)
         state = observatory.latest(FocuserState)
