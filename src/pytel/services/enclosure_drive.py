@@ -13,15 +13,18 @@ from enum import StrEnum
 from typing import NamedTuple, Protocol
 
 from pytel.base import clock
-from pytel.base.errors import Cancelled, DeviceError, DeviceTimeout, PytelError, wrap
+from pytel.base.errors import Cancelled, ConnectionLost, DeviceError, DeviceTimeout, PytelError, wrap
 from pytel.base.units import Seconds
 from pytel.interfaces.enclosure import EnclosureStatus
 from pytel.services.enclosure_link import LETTING_GO, EnclosureHardware, EnclosureLink, retrieve
 from pytel.services.enclosure_sensor import Belief, EnclosureReading, Progress
-from pytel.services.timing import MARGIN
+from pytel.services.timing import MARGIN, patient
 
 _POLL = 0.5
 _LONGEST_PAUSE = 10.0
+"""Between attempts to close what was told to and does not move."""
+_LINK_PAUSE = 0.25
+"""Between attempts to reach hardware that cannot be: with an answer's time, close goes out within 2 s of its return."""
 
 
 class Goal(StrEnum):
@@ -201,15 +204,22 @@ class EnclosureDrive:
     async def _close(self) -> None:
         pause, otherwise = 1.0, False
         while True:
+            begun = False
             try:
                 await self._begin_close(otherwise)
+                begun = True
                 await self._arrive(EnclosureStatus.CLOSED, self._times.closing)
                 break
             except Exception as error:  # noqa: BLE001 - whatever it is, closing is tried again
                 self._failed(Goal.CLOSED, error)
+                unreachable = not begun and isinstance(error, ConnectionLost | DeviceTimeout | OSError)
             otherwise = not otherwise
-            await clock.sleep(pause)
-            pause = min(_LONGEST_PAUSE, 2 * pause)
+            if unreachable:
+                pause = 1.0
+                await clock.sleep(patient(_LINK_PAUSE, real=0.1))
+            else:
+                await clock.sleep(pause)
+                pause = min(_LONGEST_PAUSE, 2 * pause)
         self.secured, self._distrusted = True, False
         self._finish()
         self._set_goal(Goal.REST)
