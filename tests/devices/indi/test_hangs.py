@@ -145,21 +145,28 @@ async def test_a_station_that_falls_silent_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "defined", "busy", "abort", "act"),
+    ("kind", "defined", "busy", "abort", "config", "act"),
     [
         (
             "indi-focuser",
             number("ABS_FOCUS_POSITION", FOCUS_ABSOLUTE_POSITION=10),
             set_number("ABS_FOCUS_POSITION", "Busy"),
             "FOCUS_ABORT_MOTION",
+            {"step_size": "1 um"},
             focus,
         ),
-        ("indi-cover", CAP, OPENS, "CAP_ABORT", uncover),
+        ("indi-cover", CAP, OPENS, "CAP_ABORT", {}, uncover),
     ],
     ids=["focuser", "cover"],
 )
 async def test_what_moves_is_stopped(
-    tmp_path: Path, kind: str, defined: str, busy: str, abort: str, act: Callable[[Observatory], Any]
+    tmp_path: Path,
+    kind: str,
+    defined: str,
+    busy: str,
+    abort: str,
+    config: dict[str, Any],
+    act: Callable[[Observatory], Any],
 ) -> None:
     moves, stopped = asyncio.Event(), asyncio.Event()
     halted = busy.replace("Busy", "Idle").replace(">On<", ">Off<")
@@ -175,7 +182,7 @@ async def test_what_moves_is_stopped(
         await visit.say(f'<setSwitchVector device="{DEVICE}" name="{abort}" state="Ok"/>' + halted)
         await visit.hear("never said")
 
-    async with lying_server(speak) as server, site(server, tmp_path, kind) as observatory:
+    async with lying_server(speak) as server, site(server, tmp_path, kind, **config) as observatory:
 
         async def begin() -> None:
             await act(observatory)

@@ -24,8 +24,8 @@ class IndiFocuser(IndiDriver, BaseFocuser):
         server: str = DEFAULT_SERVER
         device: str
         connect_time: Duration = 30.0
-        step_size: Annotated[Micrometres, Meta(gt=0)] = 1.0
-        """Micrometres of a step."""
+        step_size: Annotated[Micrometres, Meta(gt=0)]
+        """Micrometres of a step, which INDI does not tell."""
         speed: float = 1.0
 
     config: Config
