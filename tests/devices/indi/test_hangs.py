@@ -196,3 +196,31 @@ async def test_what_moves_is_stopped(
         assert stopped.is_set()
         with pytest.raises(Cancelled):
             await acting
+
+
+async def test_a_roof_whose_opening_does_not_stop_is_told_to_close_all_the_same(tmp_path: Path) -> None:
+    opening = (
+        f'<defSwitchVector device="{DEVICE}" name="DOME_PARK" state="Busy" perm="rw" rule="OneOfMany">'
+        '<defSwitch name="PARK">Off</defSwitch><defSwitch name="UNPARK">On</defSwitch></defSwitchVector>'
+    )
+    closed = (
+        f'<setSwitchVector device="{DEVICE}" name="DOME_PARK" state="Ok">'
+        '<oneSwitch name="PARK">On</oneSwitch><oneSwitch name="UNPARK">Off</oneSwitch></setSwitchVector>'
+    )
+    aborted, told = asyncio.Event(), asyncio.Event()
+
+    async def speak(visit: Visit) -> None:
+        await visit.hear("getProperties")
+        await visit.say(CONNECTED + opening + switch("DOME_ABORT_MOTION", ABORT=False))
+        await visit.hear('newSwitchVector[^>]*"DOME_ABORT_MOTION"')
+        aborted.set()
+        await visit.hear('newSwitchVector[^>]*"DOME_PARK"')
+        await visit.hear('"PARK">On')
+        told.set()
+        await visit.say(closed)
+        await visit.hear("never said")
+
+    times = {"opening_time": "3 s", "closing_time": "3 s"}
+    async with lying_server(speak) as server, site(server, tmp_path, "indi-roof", **times):
+        await until(aborted.is_set)
+        await until(told.is_set)

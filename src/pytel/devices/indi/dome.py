@@ -70,9 +70,13 @@ class _IndiEnclosure(IndiDriver, BaseEnclosure):
         await self._begin(self.ways[0])
 
     async def begin_close(self) -> None:
-        """Start to close; an opening under way is stopped first."""
-        if self._standing(self.shutter).state is PropertyState.BUSY:
-            await self.halt()
+        """Start to close; an opening under way is stopped first, but if it does not stop, closing goes ahead."""
+        shutter = self._standing(self.shutter)
+        if shutter.state is PropertyState.BUSY and not shutter.members_on(self.ways[1]):
+            try:
+                await self.halt()
+            except PytelError as error:
+                self.log.warning("closing although the opening was not stopped: %s", error)
         await self._begin(self.ways[1])
 
     async def _begin(self, member: str) -> None:
