@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import shutil
 import subprocess
 import sys
@@ -16,12 +17,18 @@ _WITHIN = 900.0
 
 def peer_python(name: str) -> Path:
     """The python of a peer, whose environment is made or brought up to date. Raises `CalledProcessError`."""
-    wanted = LISTS / f"{name}.txt"
-    directory = (HOME / name).absolute()
+    HOME.mkdir(exist_ok=True)
+    with (HOME / f"{name}.lock").open("w") as lock:
+        # Of several processes that want it one makes it.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return _made(LISTS / f"{name}.txt", (HOME / name).absolute())
+
+
+def _made(wanted: Path, directory: Path) -> Path:
     python, made_from = directory / "bin" / "python", directory / "made-from.txt"
     if python.exists() and made_from.exists() and made_from.read_text() == wanted.read_text():
         return python
-    print(f"installing {name} into {directory}", file=sys.stderr, flush=True)
+    print(f"installing {directory.name} into {directory}", file=sys.stderr, flush=True)
     alone = ["--no-deps"] if wanted.read_text().startswith(ALONE) else []
     uv = shutil.which("uv") or shutil.which("uv", path=str(Path(sys.executable).parent))
     if uv:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Iterator
 from typing import Annotated
@@ -67,6 +68,7 @@ class ForeignScheduler(Module, TaskStore):
 
     async def on_start(self) -> None:
         """Make ready."""
+        self._one_by_one = asyncio.Lock()
         self.device = await open_device(self, QUESTIONS)
 
     @every("period")
@@ -87,6 +89,9 @@ class ForeignScheduler(Module, TaskStore):
 
     async def add_task(self, task: Task) -> None:
         """Submit a task."""
+        if self._known is None:
+            # What is there before is told apart from what changes.
+            await self._entries()
         await self.device.ask("submit", **{name: getattr(task, name) for name in task.__struct_fields__})
         await self._entries()
 
@@ -107,9 +112,11 @@ class ForeignScheduler(Module, TaskStore):
         await self._entries()
 
     async def _entries(self) -> list[TaskEntry]:
-        listed: TaskList = await self.device.ask("list")
-        entries = sorted(listed.tasks, key=lambda entry: -entry.task.priority)
-        self._tell({entry.task.id: entry.status for entry in entries})
+        # An older list that comes after a younger one would tell of changes that were none.
+        async with self._one_by_one:
+            listed: TaskList = await self.device.ask("list")
+            entries = sorted(listed.tasks, key=lambda entry: -entry.task.priority)
+            self._tell({entry.task.id: entry.status for entry in entries})
         return entries
 
     def _tell(self, now: dict[str, TaskStatus]) -> None:
