@@ -7,6 +7,7 @@ VENV  := .venv
 BIN   := $(VENV)/bin
 READY := $(VENV)/.set-up
 SKY   := $(VENV)/.test-servers
+PEERS := .venv-peers/alpaca/made-from.txt
 ARGS  ?=
 
 .DEFAULT_GOAL := help
@@ -33,11 +34,15 @@ $(SKY): scripts/install_test_servers.sh scripts/apt_install.sh $(READY)
 	@bash scripts/install_test_servers.sh
 	@touch $@
 
+$(PEERS): benchmarks/peers/alpaca.txt $(READY)
+	@$(BIN)/python -m benchmarks.peers.environment alpaca
+	@touch $@
+
 demo: $(READY)
 	@bash scripts/install_demo_server.sh $(ARGS)
 	@$(BIN)/pytel demo $(ARGS)
 
-test: $(READY) $(SKY)
+test: $(READY) $(SKY) $(PEERS)
 	@$(BIN)/python -m pytest -n 3 --dist loadgroup -m "not soak" $(ARGS)
 
 test-fast: $(READY)
@@ -61,7 +66,7 @@ docs: $(READY)
 bench: $(READY) $(SKY)
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-soak: $(READY) $(SKY)
+soak: $(READY) $(SKY) $(PEERS)
 	@$(BIN)/python -m pytest -m soak --timeout 0 $(ARGS)
 
 clean:

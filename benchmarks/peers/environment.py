@@ -1,4 +1,7 @@
-"""Environments of the peers: each has its own, made from its list of requirements when it is first used."""
+"""Environments of the peers: each has its own, made from its list of requirements when it is first used.
+
+`python -m benchmarks.peers.environment alpaca` makes one beforehand.
+"""
 
 from __future__ import annotations
 
@@ -54,3 +57,8 @@ def peer_versions(python: Path, *packages: str) -> str:
 
 def _run(*command: str) -> None:
     subprocess.run(command, check=True, timeout=_WITHIN)
+
+
+if __name__ == "__main__":
+    for peer in sys.argv[1:]:
+        peer_python(peer)
