@@ -38,11 +38,12 @@ class AlpacaSafetyMonitor(BaseSafetyMonitor):
         """How long its last word holds when it cannot be asked any more."""
 
     config: Config
+    device_type = "safetymonitor"
 
     async def on_start(self) -> None:
         """Begin unsafe. Raises `ConfigError`."""
         config = self.config
-        self._client = AlpacaClient(config.server, "safetymonitor", config.number, str(self.address))
+        self._client = AlpacaClient(config.server, self.device_type, config.number, str(self.address))
         await self._client.open()
         self.at_stop(self._client.close)
         self._complaint: str | None = "the Alpaca safety monitor has not been asked yet"

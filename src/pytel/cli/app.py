@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 from pytel.base.errors import ConfigError, PytelError
 from pytel.cli.account_commands import account
 from pytel.cli.catalogue_commands import catalogue
+from pytel.cli.devices.commands import devices
 from pytel.cli.xmpp_commands import xmpp
 
 StateOption = Annotated[
@@ -57,6 +58,7 @@ app = typer.Typer(
 
 app.add_typer(account)
 app.add_typer(catalogue)
+app.add_typer(devices)
 app.add_typer(xmpp)
 
 

@@ -1,0 +1,1 @@
+"""`pytel devices`: find devices and try them."""
