@@ -74,6 +74,7 @@ class Cable:
         self._whole.set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
+        self._address = 0
         self.restored = 0.0
         self.heard: list[tuple[float, str]] = []
         """When each request line came through."""
@@ -101,6 +102,18 @@ class Cable:
             task.cancel()
         self.restored = time.monotonic()
         self._whole.set()
+
+    async def sever(self) -> None:
+        """End all connections, and refuse others, as when the server dies."""
+        assert self._server is not None
+        self._address = self._server.sockets[0].getsockname()[1]
+        self._server.close()
+        for task in tuple(self._tasks):
+            task.cancel()
+
+    async def splice(self) -> None:
+        """Listen again after `sever`."""
+        self._server = await asyncio.start_server(self._visit, "127.0.0.1", self._address)
 
     async def _visit(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()

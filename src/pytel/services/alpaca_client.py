@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import math
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
@@ -44,6 +45,18 @@ _ERRORS: dict[int, type[PytelError]] = {
 """Error numbers of ASCOM; any other is a `DeviceError`."""
 
 
+class Download(NamedTuple):
+    """Bytes that came, and the number of the request that they answer."""
+
+    body: bytearray
+    transaction: int
+
+
+class _Answer(NamedTuple):
+    media_type: str
+    body: bytearray
+
+
 class AlpacaClient:
     """One device of an Alpaca server (`host:port`): `kind` is its type in the address; errors carry `name`."""
 
@@ -67,9 +80,9 @@ class AlpacaClient:
             session, self._session = self._session, None
             await session.close()
 
-    async def number_of(self, member: str, within: Seconds) -> float:
+    async def number_of(self, member: str, within: Seconds, **parameters: float | str) -> float:
         """Get a finite number. Raises as `get` does."""
-        value = await self.get(member, within)
+        value = await self.get(member, within, **parameters)
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise self._wrong(member, f"a number was wanted, but {_shown(value)} came")
         try:
@@ -87,9 +100,9 @@ class AlpacaClient:
             raise self._wrong(member, f"a whole number was wanted, but {number:g} came")
         return int(number)
 
-    async def flag(self, member: str, within: Seconds) -> bool:
+    async def flag(self, member: str, within: Seconds, **parameters: float | str) -> bool:
         """Get a truth value. Raises as `get` does."""
-        value = await self.get(member, within)
+        value = await self.get(member, within, **parameters)
         if not isinstance(value, bool):
             raise self._wrong(member, f"true or false was wanted, but {_shown(value)} came")
         return value
@@ -101,59 +114,97 @@ class AlpacaClient:
             raise self._wrong(member, f"a list of texts was wanted, but {_shown(value)} came")
         return tuple(value)
 
-    async def get(self, member: str, within: Seconds) -> Any:
+    async def text(self, member: str, within: Seconds, **parameters: float | str) -> str:
+        """Get a text, without what cannot be printed. Raises as `get` does."""
+        value = await self.get(member, within, **parameters)
+        if not isinstance(value, str):
+            raise self._wrong(member, f"a text was wanted, but {_shown(value)} came")
+        return _told(value)
+
+    async def get(self, member: str, within: Seconds, **parameters: float | str) -> Any:
         """The value of a member, of any type.
 
         Raises `ConnectionLost`, `DeviceTimeout` after `within` real seconds, `DeviceError` for an answer that is none,
         and what the device's error number stands for.
         """
-        answer = await self._asked("GET", member, {}, within)
+        answer = await self._asked("GET", member, _all_written(parameters), within)
         if answer.get("Value") is None:
             raise self._wrong(member, "the answer has no Value")
         return answer["Value"]
 
     async def put(self, member: str, within: Seconds, **parameters: float | bool | str) -> None:
         """Set something, or begin it; raises as `get` does."""
-        await self._asked("PUT", member, {name: _written(value) for name, value in parameters.items()}, within)
+        await self._asked("PUT", member, _all_written(parameters), within)
+
+    async def download(self, member: str, within: Seconds, media_type: str, largest: int) -> Download:
+        """Get something in a media type of its own, of at most `largest` bytes.
+
+        Raises as `get` does; also when the device answers in JSON, as it does to tell an error.
+        """
+        transaction = self._next_transaction()
+        answer = await self._in_time(
+            member, within, self._once("GET", member, {}, transaction, largest, {"Accept": media_type})
+        )
+        if answer.media_type == media_type:
+            return Download(answer.body, transaction)
+        if len(answer.body) <= MAX_ANSWER:
+            self._result(member, answer.body, transaction)
+        raise self._wrong(member, f"it came as {_told(answer.media_type)}, not as {media_type}")
 
     async def _asked(self, method: str, member: str, given: dict[str, str], within: Seconds) -> dict[str, Any]:
+        transaction = self._next_transaction()
+        work = self._once(method, member, given, transaction, MAX_ANSWER, {})
+        answer = await self._in_time(member, within, work)
+        return self._result(member, answer.body, transaction)
+
+    async def _in_time(self, member: str, within: Seconds, work: Awaitable[_Answer]) -> _Answer:
         try:
             async with asyncio.timeout(within):
-                return await self._once(method, member, given)
+                return await work
         except TimeoutError:
             raise DeviceTimeout(
-                f"{self._name}: {self._url}{member} did not answer within {within:g} s; look at that server",
+                f"{self._name}: the Alpaca server {self.server} did not answer within {within:g} s; look there",
                 device=self._name,
+                member=member,
             ) from None
 
-    async def _once(self, method: str, member: str, given: dict[str, str]) -> dict[str, Any]:
+    def _next_transaction(self) -> int:
+        self._transaction = self._transaction % _LARGEST_ID + 1
+        return self._transaction
+
+    async def _once(
+        self, method: str, member: str, given: dict[str, str], transaction: int, largest: int, headers: dict[str, str]
+    ) -> _Answer:
         import aiohttp
 
         if self._session is None:
             raise ConnectionLost(f"{self._name} has not been started")
-        self._transaction = self._transaction % _LARGEST_ID + 1
-        transaction = self._transaction
         sent = {**given, "ClientID": str(self._client), "ClientTransactionID": str(transaction)}
         how: dict[str, Any] = {"params": sent} if method == "GET" else {"data": sent}
+        how |= {"allow_redirects": False, "headers": headers}
         try:
-            async with self._session.request(method, self._url + member, allow_redirects=False, **how) as response:
-                body = await self._read(response, member)
+            async with self._session.request(method, self._url + member, **how) as response:
+                body = await self._read(response, member, largest)
         except (aiohttp.ClientError, OSError) as error:
-            raise ConnectionLost(f"{self._name} cannot reach {self._url}{member}: {_told(str(error))}") from error
+            # The same words whatever was asked, and however it failed: a loss is told once.
+            raise ConnectionLost(
+                f"{self._name} cannot reach the Alpaca server {self.server}; look at that server and the network",
+                reason=_told(str(error)),
+            ) from error
         if response.status != 200:
             raise self._refused(member, response.status, body)
-        return self._result(member, body, transaction)
+        return _Answer(response.content_type, body)
 
-    async def _read(self, response: aiohttp.ClientResponse, member: str) -> bytes:
+    async def _read(self, response: aiohttp.ClientResponse, member: str, largest: int) -> bytearray:
         body = bytearray()
         async for chunk in response.content.iter_chunked(_CHUNK):
             body += chunk
-            if len(body) > MAX_ANSWER:
+            if len(body) > largest:
                 response.close()
-                raise self._wrong(member, f"the answer has more than {MAX_ANSWER} bytes")
-        return bytes(body)
+                raise self._wrong(member, f"the answer has more than {largest} bytes")
+        return body
 
-    def _refused(self, member: str, status: int, body: bytes) -> PytelError:
+    def _refused(self, member: str, status: int, body: bytearray) -> PytelError:
         said = _told(body[:200].decode("utf-8", "replace"))
         sentence = f"{self._name}: {self._url}{member} answers with HTTP {status}: {said}"
         if status == 400:
@@ -162,7 +213,7 @@ class AlpacaClient:
             return MethodNotFound(sentence, device=self._name)
         return DeviceError(f"{sentence}; look at that server", device=self._name)
 
-    def _result(self, member: str, body: bytes, transaction: int) -> dict[str, Any]:
+    def _result(self, member: str, body: bytearray, transaction: int) -> dict[str, Any]:
         try:
             answer: Any = msgspec.json.decode(body)
         except (msgspec.DecodeError, ValueError, RecursionError) as error:
@@ -176,13 +227,17 @@ class AlpacaClient:
         if answer.get("ClientTransactionID", 0) not in (0, transaction):
             raise self._wrong(member, "the answer is that to another request")
         if number:
-            said = _told(str(answer.get("ErrorMessage") or "no message"))
-            raise _ERRORS.get(number, DeviceError)(
-                f"{self._name}: {self.kind} {self.number} of {self.server}, {member}: {said} (error 0x{number:X})",
-                device=self._name,
-                number=number,
-            )
+            raise self.error(member, number, str(answer.get("ErrorMessage") or ""))
         return answer
+
+    def error(self, member: str, number: int, message: str) -> PytelError:
+        """What an error number of ASCOM stands for."""
+        said = _told(message or "no message")
+        return _ERRORS.get(number, DeviceError)(
+            f"{self._name}: {self.kind} {self.number} of {self.server}, {member}: {said} (error 0x{number:X})",
+            device=self._name,
+            number=number,
+        )
 
     def _wrong(self, member: str, what: str) -> DeviceError:
         return DeviceError(f"{self._name}: {self._url}{member}: {what}", device=self._name)
@@ -213,9 +268,9 @@ def _make_session() -> aiohttp.ClientSession:
     )
 
 
-def _written(value: float | bool | str) -> str:
+def _all_written(parameters: Mapping[str, float | bool | str]) -> dict[str, str]:
     """As .NET and Python servers both read it."""
-    return str(value)
+    return {name: str(value) for name, value in parameters.items()}
 
 
 def _shown(value: Any) -> str:
@@ -226,4 +281,4 @@ def _told(text: str) -> str:
     return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())[:200] or "nothing"
 
 
-__all__ = ["DEFAULT_SERVER", "MAX_ANSWER", "AlpacaClient"]
+__all__ = ["DEFAULT_SERVER", "MAX_ANSWER", "AlpacaClient", "Download"]

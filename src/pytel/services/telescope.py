@@ -140,6 +140,7 @@ class BaseTelescope(Module, Telescope, FitsHeaderProvider, ABC):
         """Reach the mount once before serving."""
         self._stopped = asyncio.Event()
         self._look_again = asyncio.Event()
+        self._looks = asyncio.Lock()
         self._pointing = AppliedPointing(self.directory / "pointing.json", self.site.location)
         await self._pointing.load()
         await self._look()
@@ -172,6 +173,11 @@ class BaseTelescope(Module, Telescope, FitsHeaderProvider, ABC):
             self._look_again.clear()
 
     async def _look(self) -> MountReading:
+        # One after the other: what is told last is what was read last.
+        async with self._looks:
+            return await self._read_and_tell()
+
+    async def _read_and_tell(self) -> MountReading:
         try:
             reading = await self._ask(self.read_mount(), "tell where it points")
         except PytelError as error:
@@ -409,7 +415,7 @@ class BaseTelescope(Module, Telescope, FitsHeaderProvider, ABC):
         self._look_again.set()
         try:
             await self._tell_mount(begin(), "begin to move")
-            await self._settled(off, self._duration(distance))
+            reading = await self._settled(off, self._duration(distance))
         except BaseException as error:
             if isinstance(error, DeviceError):
                 self.raise_alarm("motion", error)
@@ -418,10 +424,11 @@ class BaseTelescope(Module, Telescope, FitsHeaderProvider, ABC):
         finally:
             self._motion = None
             self._look_again.set()
+        self._tell(self._state_of(reading))
         self.clear_alarm("limits")
         self.clear_alarm("motion")
 
-    async def _settled(self, off: Callable[[MountReading], Degrees], expected: Seconds) -> None:
+    async def _settled(self, off: Callable[[MountReading], Degrees], expected: Seconds) -> MountReading:
         """Wait until it stands where it should. Raises `Cancelled`, `DeviceTimeout`, and `DeviceError` elsewhere."""
         patience = expected * MARGIN + patient(self.config.extra_time, 2.0)
         ends = clock.time() + patience
@@ -431,7 +438,7 @@ class BaseTelescope(Module, Telescope, FitsHeaderProvider, ABC):
                 raise Cancelled(f"{self.address} was stopped")
             if not reading.slewing:
                 self._refuse_elsewhere(off(reading))
-                return
+                return reading
             if clock.time() >= ends:
                 raise DeviceTimeout(
                     f"{self.address} still moves after {patience:.0f} s; look at the mount", device=str(self.address)

@@ -3,52 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator
+import math
 from pathlib import Path
-from typing import Any
 
-import aiohttp
 import pytest
 
 from alpaca_kit import Cable, until
+from pytel.base import clock
 from pytel.base.errors import Unsafe
+from pytel.interfaces.camera import Camera
 from pytel.interfaces.enclosure import Enclosure, EnclosureState, EnclosureStatus
 from pytel.interfaces.filterwheel import FilterWheel, FilterWheelCapabilities, FilterWheelState
 from pytel.interfaces.focuser import Focuser, FocuserState
+from pytel.interfaces.images import FrameType
 from pytel.interfaces.rotator import Rotator
 from pytel.interfaces.safety import SafetyMonitorState
+from pytel.interfaces.telescope import Telescope
+from pytel.sky.coordinates import altaz_to_radec
 from pytel.testing import Observatory
+
+from .site_kit import KNOWN, all_are, put, site_of, works_again
 
 pytestmark = pytest.mark.slow
 
 
-@contextlib.asynccontextmanager
-async def site_of(server: str, folder: Path, *names: str) -> AsyncIterator[Observatory]:
-    known: dict[str, dict[str, Any]] = {
-        "focuser": {"type": "alpaca-focuser"},
-        "wheel": {"type": "alpaca-filter-wheel"},
-        "rotator": {"type": "alpaca-rotator"},
-        "dome": {"type": "alpaca-dome", "opening_time": "2 s", "closing_time": "2 s"},
-        "safety": {"type": "alpaca-safety", "clear_after": "1 s"},
-    }
-    site = {
-        "site": {"name": "alpaca", "latitude": 50.0, "longitude": 10.0, "elevation": 300},
-        "bus": "local",
-        "modules": {name: {**known[name], "server": server} for name in names},
-    }
-    async with Observatory(site, directory=folder / "site") as observatory:
-        yield observatory
-
-
 async def say_safe(server: str, safe: bool) -> None:
-    url = f"http://{server}/api/v1/safetymonitor/0/issafe"
-    connector = aiohttp.TCPConnector(resolver=aiohttp.ThreadedResolver())
-    async with (
-        aiohttp.ClientSession(connector=connector) as session,
-        session.put(url, data={"IsSafe": str(safe)}) as response,
-    ):
-        assert response.status == 200
+    await put(server, "safetymonitor/0/issafe", IsSafe=str(safe))
 
 
 def status(observatory: Observatory) -> EnclosureStatus | None:
@@ -68,6 +48,13 @@ async def opened(observatory: Observatory) -> None:
     assert status(observatory) is EnclosureStatus.OPEN
 
 
+async def use(observatory: Observatory) -> None:
+    """What was cut off works as before."""
+    await observatory.find(Focuser).set_focus(10.1)
+    await observatory.find(FilterWheel).set_filter("Blue")
+    await observatory.find(Camera).expose(0.1, FrameType.DARK)
+
+
 async def test_focuser_wheel_and_rotator_go_where_they_are_sent(alpaca_server: str, tmp_path: Path) -> None:
     async with site_of(alpaca_server, tmp_path, "focuser", "wheel", "rotator") as observatory:
         await until(lambda: observatory.latest(FocuserState) and observatory.latest(FilterWheelState))
@@ -85,9 +72,17 @@ async def test_focuser_wheel_and_rotator_go_where_they_are_sent(alpaca_server: s
         await observatory.find(Rotator).move_mechanical(30.0)
 
 
-async def test_a_dome_opens_and_closes_when_it_is_unsafe(alpaca_server: str, tmp_path: Path) -> None:
-    async with site_of(alpaca_server, tmp_path, "dome", "safety") as observatory:
+async def test_a_dome_opens_follows_and_closes_when_it_is_unsafe(alpaca_server: str, tmp_path: Path) -> None:
+    async with site_of(alpaca_server, tmp_path, "dome", "safety", "telescope") as observatory:
         await opened(observatory)
+        ra, dec = altaz_to_radec(60.0, 150.0, clock.time(), observatory.site.info.location)
+        await observatory.find(Telescope).move_radec(ra, dec)
+
+        def follows() -> bool:
+            azimuth = observatory.state(EnclosureState).azimuth
+            return azimuth is not None and abs(math.remainder(azimuth - 150.0, 360.0)) < 6.0
+
+        await until(follows)
         await say_safe(alpaca_server, safe=False)
         await until(lambda: status(observatory) is EnclosureStatus.CLOSED)
         with pytest.raises(Unsafe):
@@ -101,7 +96,8 @@ async def test_after_a_cut_the_dome_closes(alpaca_server: str, tmp_path: Path, s
     cable = Cable(alpaca_server)
     server = await cable.start()
     try:
-        async with site_of(server, tmp_path, "dome", "safety") as observatory:
+        async with site_of(server, tmp_path, *KNOWN) as observatory:
+            await all_are(observatory, "ready", *KNOWN)
             await opened(observatory)
             cable.cut()
             await asyncio.sleep(seconds)
@@ -114,5 +110,6 @@ async def test_after_a_cut_the_dome_closes(alpaca_server: str, tmp_path: Path, s
             closing = await until(lambda: [when for when, line in cable.heard[before:] if "closeshutter" in line])
             assert closing[0] - cable.restored <= 2.0
             await until(lambda: status(observatory) is EnclosureStatus.CLOSED)
+            await works_again(lambda: use(observatory))
     finally:
         await cable.stop()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Protocol, cast
+from typing import Any, Protocol, cast
 
 from pytel.base import clock
 from pytel.base.errors import (
@@ -55,7 +55,7 @@ class AlpacaDriver(Module):
     `on_start` with `await self.connect_device()`.
     """
 
-    device_type: ClassVar[str]
+    device_type: str
     _alpaca: AlpacaClient | None = None
     _alpaca_linked = False
     _alpaca_trouble: str | None = None
@@ -66,6 +66,11 @@ class AlpacaDriver(Module):
         if self._alpaca is None:
             raise NotReady(f"{self.address} has not connected to its device yet")
         return self._alpaca
+
+    @property
+    def linked(self) -> bool:
+        """Whether the device was connected when it was asked last."""
+        return self._alpaca_linked
 
     async def connect_device(self) -> None:
         """Have the device connect to its hardware, and read what it is like.

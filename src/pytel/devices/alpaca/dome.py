@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 from msgspec import Meta
 
-from pytel.base.errors import DeviceError
-from pytel.base.units import Duration
+from pytel.base.errors import DeviceError, InvalidParams, MethodNotFound
+from pytel.base.units import Azimuth, Degrees, Duration
 from pytel.devices.alpaca.device import ANSWER, AlpacaDriver
 from pytel.interfaces.enclosure import EnclosureStatus
 from pytel.services.alpaca_client import DEFAULT_SERVER
+from pytel.services.dome_following import FollowingDome, SlitReading
 from pytel.services.enclosure import BaseEnclosure
 from pytel.services.enclosure_sensor import EnclosureReading
 
@@ -24,8 +25,8 @@ _STATUS = (
 """By ShutterState of ASCOM, from 0."""
 
 
-class AlpacaDome(AlpacaDriver, BaseEnclosure):
-    """Opens and closes the shutter of a dome, or a roof, of an Alpaca server; its azimuth is left to that server."""
+class AlpacaDome(AlpacaDriver, FollowingDome):
+    """Drives a dome or a roof of an Alpaca server: its shutter, and its azimuth after the telescope where it turns."""
 
     class Config(BaseEnclosure.Config, frozen=True, kw_only=True):
         """The device; it tells neither its speed nor how far it has come."""
@@ -36,10 +37,14 @@ class AlpacaDome(AlpacaDriver, BaseEnclosure):
         stall_time: Duration = 60.0
         """Alpaca tells that it moves, not how far: longer than the whole way."""
         poll_period: Duration = 2.0
+        follow: bool = True
+        """Turn the slit to where the telescope points; off where another program does, or nothing turns."""
+        follow_within: Degrees = 5.0
 
     config: Config
-    device_type: ClassVar[str] = "dome"
+    device_type = "dome"
     kind = "dome"
+    _turns = False
 
     async def connect(self) -> None:
         """Connect."""
@@ -52,6 +57,24 @@ class AlpacaDome(AlpacaDriver, BaseEnclosure):
                 f"{self.address}: this dome's shutter cannot be opened and closed by its Alpaca server",
                 device=str(self.address),
             )
+        self._turns = await self.alpaca.flag("cansetazimuth", ANSWER)
+
+    async def read_slit(self) -> SlitReading | None:
+        """Ask for the slit; a dome that is slaved to a telescope by its server follows without us."""
+        if not self._turns or not self.linked or await self._is_slaved():
+            return None
+        turning = await self.alpaca.flag("slewing", ANSWER)
+        return SlitReading(await self.alpaca.number_of("azimuth", ANSWER) % 360.0, turning)
+
+    async def _is_slaved(self) -> bool:
+        try:
+            return await self.alpaca.flag("slaved", ANSWER)
+        except (MethodNotFound, InvalidParams):
+            return False
+
+    async def turn_to(self, azimuth: Azimuth) -> None:
+        """Start to turn."""
+        await self.alpaca.put("slewtoazimuth", ANSWER, Azimuth=azimuth % 360.0)
 
     async def begin_open(self) -> None:
         """Start to open."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 from msgspec import Meta
 
@@ -26,7 +26,7 @@ class AlpacaFilterWheel(AlpacaDriver, BaseFilterWheel):
         """Names from the first slot on; those of the Alpaca server otherwise."""
 
     config: Config
-    device_type: ClassVar[str] = "filterwheel"
+    device_type = "filterwheel"
     _slots: tuple[str, ...] = ()
 
     async def on_start(self) -> None:

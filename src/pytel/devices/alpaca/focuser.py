@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 from msgspec import Meta
 
@@ -27,7 +27,7 @@ class AlpacaFocuser(AlpacaDriver, BaseFocuser):
         speed: float = 1.0
 
     config: Config
-    device_type: ClassVar[str] = "focuser"
+    device_type = "focuser"
     _step: Millimetres = 0.001
 
     async def on_start(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 from msgspec import Meta
 
@@ -23,7 +23,7 @@ class AlpacaRotator(AlpacaDriver, BaseRotator):
         connect_time: Duration = 30.0
 
     config: Config
-    device_type: ClassVar[str] = "rotator"
+    device_type = "rotator"
 
     async def on_start(self) -> None:
         """Connect."""

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
-from pytel.base import clock
 from pytel.base.errors import ConnectionLost, DeviceError, DeviceTimeout, PytelError
 from pytel.base.units import Azimuth, Degrees, Duration
 from pytel.devices.indi.client import DEFAULT_SERVER
@@ -13,8 +11,7 @@ from pytel.devices.indi.device import IndiDriver
 from pytel.devices.indi.outgoing import Values
 from pytel.devices.indi.properties import PropertyState, Vector
 from pytel.interfaces.enclosure import EnclosureStatus
-from pytel.interfaces.telescope import TelescopeState, TelescopeStatus
-from pytel.module.handlers import every
+from pytel.services.dome_following import FollowingDome, SlitReading
 from pytel.services.enclosure import BaseEnclosure
 from pytel.services.enclosure_sensor import EnclosureReading
 
@@ -118,7 +115,7 @@ class IndiRoof(_IndiEnclosure):
     ways = ("UNPARK", "PARK")
 
 
-class IndiDome(_IndiEnclosure):
+class IndiDome(_IndiEnclosure, FollowingDome):
     """Drives a dome of an INDI server: its shutter, and its azimuth after the telescope."""
 
     class Config(_IndiEnclosure.Config, frozen=True, kw_only=True):
@@ -133,37 +130,17 @@ class IndiDome(_IndiEnclosure):
     shutter = _SHUTTER
     ways = ("SHUTTER_OPEN", "SHUTTER_CLOSE")
 
-    def azimuth(self) -> Azimuth | None:
-        """Where the slit looks."""
+    async def read_slit(self) -> SlitReading | None:
+        """Read what it has told last."""
         if self._indi is None or not self.indi.connected or not self.indi.has(_AZIMUTH):
             return None
-        return self.indi.number(_AZIMUTH, "DOME_ABSOLUTE_POSITION") % 360.0
+        vector = self.indi.vector(_AZIMUTH)
+        return SlitReading(vector.number("DOME_ABSOLUTE_POSITION") % 360.0, vector.state is PropertyState.BUSY)
 
-    @every(2.0)
-    async def follow_telescope(self) -> None:
-        """Turn the slit after the telescope when it is off by more than `follow_within`."""
-        here, there = self.azimuth(), self._wanted()
-        if here is None or there is None or self.indi.vector(_AZIMUTH).state is PropertyState.BUSY:
-            return
-        if abs(math.remainder(there - here, 360.0)) <= self.config.follow_within:
-            return
-        try:
-            await self._command(
-                _AZIMUTH,
-                {"DOME_ABSOLUTE_POSITION": there},
-                lambda now: now.state is PropertyState.BUSY or now.state is PropertyState.OK,
-            )
-        except PytelError as error:
-            self.log.warning("the dome does not follow: %s", error)
-            raise
-
-    def _wanted(self) -> Azimuth | None:
-        state = self.latest(TelescopeState) if self.config.follow else None
-        moves = state is not None and state.status in (TelescopeStatus.TRACKING, TelescopeStatus.SLEWING)
-        if state is None or not moves:
-            return None
-        if state.status is TelescopeStatus.SLEWING and state.target_ra is not None and state.target_dec is not None:
-            from pytel.sky.coordinates import radec_to_altaz
-
-            return radec_to_altaz(state.target_ra, state.target_dec, clock.time(), self.site.location)[1]
-        return state.az
+    async def turn_to(self, azimuth: Azimuth) -> None:
+        """Start to turn."""
+        await self._command(
+            _AZIMUTH,
+            {"DOME_ABSOLUTE_POSITION": azimuth},
+            lambda now: now.state is PropertyState.BUSY or now.state is PropertyState.OK,
+        )

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
-
 from pytel.base import clock
 from pytel.base.errors import DeviceError
 from pytel.base.units import Altitude, Arcsec, Azimuth, Declination, DegreesPerSecond, Duration, RightAscension
 from pytel.devices.indi.client import DEFAULT_SERVER
 from pytel.devices.indi.device import IndiDriver
 from pytel.devices.indi.properties import PropertyState, Vector
+from pytel.services.aiming import AimedSlew
 from pytel.services.angles import apart
 from pytel.services.telescope import BaseTelescope, MountReading
 
@@ -18,18 +16,6 @@ _OF_DATE, _J2000 = "EQUATORIAL_EOD_COORD", "EQUATORIAL_COORD"
 _MODE, _PARK, _TRACK, _ABORT = "ON_COORD_SET", "TELESCOPE_PARK", "TELESCOPE_TRACK_STATE", "TELESCOPE_ABORT_MOTION"
 _NEAR = 0.01
 """Degrees within which a place that the mount tells is the one it was sent to."""
-
-
-_MOST_AIMS = 3
-
-
-class _Goal(NamedTuple):
-    """Where a slew goes (ICRS, by the instant), within how many degrees, and how often it was aimed."""
-
-    place: Callable[[float], tuple[float, float]]
-    within: float
-    stands_still: bool
-    aims: int = 1
 
 
 class IndiTelescope(IndiDriver, BaseTelescope):
@@ -50,10 +36,11 @@ class IndiTelescope(IndiDriver, BaseTelescope):
 
     config: Config
     _place = _OF_DATE
-    _goal: _Goal | None = None
 
     async def on_start(self) -> None:
         """Connect, and learn what the mount is like."""
+        config = self.config
+        self._slew = AimedSlew(self._send_track, self._stand_still, config.slew_rate, config.goto_accuracy)
         await self.connect_device(_MODE)
         await super().on_start()
 
@@ -70,7 +57,7 @@ class IndiTelescope(IndiDriver, BaseTelescope):
 
     async def on_connect(self) -> None:
         """Tell the mount where it stands and what time it is."""
-        self._goal = None
+        self._slew.forget()
         if self.config.send_site:
             await self._send_site()
 
@@ -95,10 +82,8 @@ class IndiTelescope(IndiDriver, BaseTelescope):
         parking = self.indi.has(_PARK) and self.indi.vector(_PARK).state is PropertyState.BUSY
         parked = self.indi.has(_PARK) and not parking and self.indi.on(_PARK, "PARK")
         slewing = parking or (coordinates.state is PropertyState.BUSY and not parked)
-        tracking = not slewing and not parked and self._tracks(coordinates)
-        if not slewing and self._goal is not None:
-            slewing = await self._go_on(self._goal, ra, dec)
-            tracking = tracking and not slewing and self.indi.has(_TRACK) and self.indi.on(_TRACK, "TRACK_ON")
+        slewing = slewing or await self._slew.goes_on((ra, dec))
+        tracking = not slewing and not parked and self._tracks(self.indi.vector(self._place))
         return MountReading(ra, dec, alt, az, slewing, tracking, parked)
 
     def _tracks(self, coordinates: Vector) -> bool:
@@ -126,7 +111,16 @@ class IndiTelescope(IndiDriver, BaseTelescope):
 
     async def begin_slew(self, ra: RightAscension, dec: Declination) -> None:
         """Start to slew; it tracks there."""
-        await self._aim_at(_Goal(lambda when: (ra, dec), self.config.goto_accuracy / 3600.0, stands_still=False))
+        await self._slew.to_place(self._here(), ra, dec)
+
+    def _here(self) -> tuple[RightAscension, Declination]:
+        return self._icrs(self.indi.vector(self._place))
+
+    async def _send_track(self, ra: RightAscension, dec: Declination) -> None:
+        await self._send_coordinates("TRACK", ra, dec)
+
+    async def _stand_still(self) -> None:
+        await self.set_tracking(False)
 
     async def _send_coordinates(self, mode: str, ra: RightAscension, dec: Declination) -> None:
         await self._choose(mode)
@@ -145,39 +139,18 @@ class IndiTelescope(IndiDriver, BaseTelescope):
 
     async def begin_slew_altaz(self, alt: Altitude, az: Azimuth) -> None:
         """Start to slew to where it will stand still."""
-        from pytel.sky.coordinates import altaz_to_radec
-
-        location = self.site.location
-        await self._aim_at(_Goal(lambda when: altaz_to_radec(alt, az, when, location), _NEAR, stands_still=True))
-
-    async def _aim_at(self, goal: _Goal) -> None:
-        """Slew to where the goal will be at the end of the slew."""
-        self._goal = None
-        here = self._icrs(self.indi.vector(self._place))
-        arrival = clock.time() + apart(*here, *goal.place(clock.time())) / self.config.slew_rate
-        await self._send_coordinates("TRACK", *goal.place(arrival))
-        self._goal = goal
-
-    async def _go_on(self, goal: _Goal, ra: RightAscension, dec: Declination) -> bool:
-        """Aim again if it has missed the goal, then track or stand still; tells whether it slews on."""
-        if apart(ra, dec, *goal.place(clock.time())) > goal.within and goal.aims < _MOST_AIMS:
-            await self._aim_at(goal._replace(aims=goal.aims + 1))
-            return True
-        self._goal = None
-        if goal.stands_still:
-            await self.set_tracking(False)
-        return False
+        await self._slew.to_direction(self._here(), alt, az, self.site.location)
 
     async def begin_offset(self, ra: Arcsec, dec: Arcsec) -> None:
         """Start to move by a small angle."""
         from pytel.sky.sphere import offset_by
 
-        there = offset_by(*self._icrs(self.indi.vector(self._place)), ra, dec)
-        await self._aim_at(_Goal(lambda when: there, self.config.goto_accuracy / 3600.0, stands_still=False))
+        here = self._here()
+        await self._slew.to_place(here, *offset_by(*here, ra, dec))
 
     async def begin_park(self) -> None:
         """Start to go to the park position."""
-        self._goal = None
+        self._slew.forget()
         self._need(_PARK, "cannot park")
         await self.indi.set(
             _PARK,
@@ -198,7 +171,7 @@ class IndiTelescope(IndiDriver, BaseTelescope):
 
     async def halt(self) -> None:
         """Stop a slew."""
-        self._goal = None
+        self._slew.forget()
         await self.indi.set(_ABORT, {"ABORT": True}, self.config.answer_time)
 
     async def synchronise(self, ra: RightAscension, dec: Declination) -> None:
