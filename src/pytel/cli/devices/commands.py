@@ -71,3 +71,36 @@ def scan(
     )
     place = Place(name=name, latitude=latitude, longitude=longitude, elevation=elevation)
     scan_devices(wanted, write, place, overwrite, as_json)
+
+
+@devices.command(short_help="Try a device, moving no more than is harmless.")
+def check(
+    module: Annotated[str, typer.Argument(metavar="MODULE", help="The module that drives it, such as focuser.")],
+    site: Annotated[
+        Path | None,
+        typer.Option("--site", metavar="SITE.yaml", help="Start this site's module for the check: no site is running."),
+    ] = None,
+    move: Annotated[
+        bool, typer.Option("--move", help="Also move covers, light lamps, and unpark a parked telescope.")
+    ] = False,
+    open_roof: Annotated[
+        bool, typer.Option("--open-roof", help="Also open a closed roof or dome, if it is safe, and close it again.")
+    ] = False,
+    state: Annotated[
+        Path | None,
+        typer.Option("--state", metavar="DIR", help="Where the running site keeps its state (default: PYTEL_STATE)."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Try a device of the running site: what it says of itself, how long it takes, and where it deviates.
+
+    It takes control, moves a few steps, and puts everything back, also after Ctrl-C. Status 1 tells of deviations.
+
+    Examples: pytel devices check focuser
+
+    pytel devices check camera --site site.yaml
+    """
+    from pytel.cli.devices.check import check_device
+    from pytel.conformance.report import Options
+
+    check_device(module, state, site, Options(move=move, open_roof=open_roof), as_json)
