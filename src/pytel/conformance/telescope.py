@@ -63,42 +63,46 @@ async def _offset(trial: Trial) -> None:
     before = await device.state(TelescopeState)
     if before.ra is None or before.dec is None:
         raise Deviation("it tracks and does not tell where")
-    ra, dec = before.ra, before.dec
+    ra, dec, done = before.ra, before.dec, []
 
-    async def shift(by: float, from_start: float) -> None:
-        await device.run("offset_radec", ra=by, dec=by)
+    async def shift() -> None:
+        await device.run("offset_radec", ra=_SHIFT, dec=_SHIFT)
+        done.append(_SHIFT)
         await device.until(
             TelescopeState,
-            lambda now: now.status is TelescopeStatus.TRACKING and _is_off(now, ra, dec, from_start),
-            f'it was to be {from_start:g}" from where it began and reported that it had arrived',
+            lambda now: (
+                now.status is TelescopeStatus.TRACKING
+                and _is_at(_off(now, ra, dec), _SHIFT)
+                and abs(now.offset_dec - before.offset_dec - _SHIFT) < 1.0
+            ),
+            f'it was to be {_SHIFT:g}" from where it began and reported that it had arrived',
         )
 
-    trial.undo("back where it pointed", lambda: _back(trial, before))
-    await trial.step(
-        f"moves by {_SHIFT:g} arcsec", lambda: shift(_SHIFT, _SHIFT), refusals=(*INTERLOCKS, LimitExceeded)
-    )
+    async def back() -> None:
+        off = _off(await device.state(TelescopeState), ra, dec)
+        if done:
+            await device.run("offset_radec", ra=-_SHIFT, dec=-_SHIFT)
+        elif not _is_at(off, 0.0):  # it was interrupted on the way
+            await device.run("offset_radec", ra=-off[0], dec=-off[1])
+        await device.until(
+            TelescopeState,
+            lambda now: _is_at(_off(now, ra, dec), 0.0) and abs(now.offset_dec - before.offset_dec) < _TOLERANCE,
+            "it was to be back where it pointed",
+        )
+
+    trial.undo("back where it pointed", back)
+    await trial.step(f"moves by {_SHIFT:g} arcsec", shift, refusals=(*INTERLOCKS, LimitExceeded))
 
 
-async def _back(trial: Trial, before: TelescopeState) -> None:
-    """Take back what it says that it is off, however far it came."""
-    device = trial.device
-    now = await device.state(TelescopeState)
-    ra, dec = before.offset_ra - now.offset_ra, before.offset_dec - now.offset_dec
-    if ra or dec:
-        await device.run("offset_radec", ra=ra, dec=dec)
-    await device.until(
-        TelescopeState,
-        lambda then: _is_off(then, before.ra or 0.0, before.dec or 0.0, 0.0),
-        "it was to be back where it pointed",
-    )
-
-
-def _is_off(now: TelescopeState, ra: float, dec: float, by: float) -> bool:
+def _off(now: TelescopeState, ra: float, dec: float) -> tuple[float, float]:
+    """Arcseconds on the sky from a place. Raises `Deviation` when it does not tell."""
     if now.ra is None or now.dec is None:
-        return False
-    off_ra = math.remainder(now.ra - ra, 360.0) * 3600.0 * math.cos(math.radians(dec))
-    off_dec = (now.dec - dec) * 3600.0
-    return abs(off_ra - by) <= _TOLERANCE and abs(off_dec - by) <= _TOLERANCE
+        raise Deviation("it does not tell where it points")
+    return math.remainder(now.ra - ra, 360.0) * 3600.0 * math.cos(math.radians(dec)), (now.dec - dec) * 3600.0
+
+
+def _is_at(off: tuple[float, float], by: float) -> bool:
+    return all(abs(axis - by) <= _TOLERANCE for axis in off)
 
 
 __all__ = ["check_telescope"]
