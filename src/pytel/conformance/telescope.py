@@ -12,6 +12,8 @@ from pytel.interfaces.telescope import TelescopeCapabilities, TelescopeState, Te
 _SHIFT = 60.0
 """Arcseconds on the sky."""
 _TOLERANCE = 15.0
+_POLE = 85.0
+"""Beyond this declination a small angle on the sky is a large one of the axis."""
 
 
 async def check_telescope(trial: Trial) -> None:
@@ -63,7 +65,10 @@ async def _offset(trial: Trial) -> None:
     before = await device.state(TelescopeState)
     if before.ra is None or before.dec is None:
         raise Deviation("it tracks and does not tell where")
-    ra, dec, done = before.ra, before.dec, []
+    ra, dec, done = before.ra, before.dec, list[float]()
+    if abs(dec) > _POLE:
+        trial.skip(f"moves by {_SHIFT:g} arcsec", f"at declination {dec:.1f} that is half a turn; point it elsewhere")
+        return
 
     async def shift() -> None:
         await device.run("offset_radec", ra=_SHIFT, dec=_SHIFT)
