@@ -172,6 +172,7 @@ def test_no_block_is_left_out() -> None:
         ("README.md", "python"): 1,
         ("benchmarks.md", "sh"): 2,
         ("calibration-frames.md", "yaml"): 2,
+        ("devices.md", "console"): 4,
         ("pointing-model.md", "yaml"): 1,
         ("first-night.md", ""): 1,
         ("first-night.md", "console"): 4,
