@@ -208,6 +208,7 @@ def test_changed_bytes_are_an_alarm_and_never_archived(tmp_path: Path) -> None:
     run(main())
 
 
+@pytest.mark.slow
 def test_a_full_store_refuses_and_goes_on_when_the_archive_has_caught_up(tmp_path: Path) -> None:
     async def main() -> None:
         scene = Scene(tmp_path, capacity=2**20)

@@ -75,6 +75,7 @@ def test_a_night_is_reduced_after_sunrise_with_its_own_masters(tmp_path: Path) -
     run(main())
 
 
+@pytest.mark.slow
 def test_frames_are_reduced_as_they_arrive_and_again_when_better_masters_are_made(tmp_path: Path) -> None:
     async def main() -> None:
         async with ReductionSite(tmp_path, at_end=False) as site:

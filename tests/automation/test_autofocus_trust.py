@@ -158,6 +158,7 @@ async def at(focuser: Focus, camera: Eye, temperature: float, change: float = 0.
     await clock.sleep(0.1)
 
 
+@pytest.mark.slow
 def test_the_law_is_learnt_predicts_and_is_believed_until_two_runs_disagree(bench: Run) -> None:
     async def scenario(bench: Any) -> None:
         focuser, camera, listener = await begin(bench)

@@ -99,6 +99,7 @@ async def test_evening_flats_follow_the_fading_light() -> None:
         assert [result.filter for result in again] == ["I", "Clear"]
 
 
+@pytest.mark.slow
 @on_virtual_clock(start=DAWN)
 async def test_morning_flats_wait_for_the_light() -> None:
     async with Observatory(site(), pixels="full") as observatory:

@@ -147,6 +147,7 @@ def test_without_any_word_about_the_way_on_the_sky_nothing_is_guided() -> None:
     assert night.measured == pytest.approx(Shift(0.8, 0.0), abs=0.1)
 
 
+@pytest.mark.slow
 def test_where_the_stars_are_not_recognised_the_header_is_believed() -> None:
     frame = Frame("frame", pixels(), header(RA=10.0, DEC=20.0), 0.0, 30.0, NOWHERE)
     assert make_field(frame, None, NOWHERE, stars=cone).orientation == pytest.approx(NORTH_UP)

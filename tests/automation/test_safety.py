@@ -299,6 +299,7 @@ def fails(*_: Any) -> Any:
     raise ZeroDivisionError("oh")
 
 
+@pytest.mark.slow
 def test_the_sun_closes_and_an_operator_may_allow_daylight_for_a_while(bench: Run) -> None:
     async def scenario(bench: Any) -> None:
         witness = await bench.start("witness", Witness)

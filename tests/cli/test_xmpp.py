@@ -23,6 +23,8 @@ from xmpp_kit import free_port
 
 from .conftest import PYTEL, SITE
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(params=["prosody", "ejabberd"])
 def site(request: pytest.FixtureRequest, tmp_path: Path, site_folder: Path) -> Path:

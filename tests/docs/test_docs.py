@@ -211,6 +211,7 @@ def test_no_block_is_left_out() -> None:
     assert there == carried_out
 
 
+@pytest.mark.slow
 def test_what_follows_from_the_code_is_fresh() -> None:
     done = subprocess.run(
         [sys.executable, ROOT / "scripts" / "write_reference.py", "--check"],

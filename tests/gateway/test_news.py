@@ -157,6 +157,7 @@ async def fill(house: House, count: int) -> None:
         await asyncio.sleep(0)
 
 
+@pytest.mark.slow
 async def test_who_does_not_read_is_resynchronised_when_he_does(house: House) -> None:
     deaf = Deaf(house)
     await deaf.connect()
@@ -174,6 +175,7 @@ async def test_who_does_not_read_is_resynchronised_when_he_does(house: House) ->
     deaf.socket.close()
 
 
+@pytest.mark.slow
 async def test_who_never_reads_is_cut_off(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listener, "STALLED", 0.5)
     deaf = Deaf(house)

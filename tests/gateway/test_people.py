@@ -367,6 +367,7 @@ async def test_every_change_is_on_record_and_no_look(house: House) -> None:
     assert record[3]["job"] == job
 
 
+@pytest.mark.slow
 async def test_a_damaged_file_of_accounts_lets_in_whom_it_let_in_and_is_told(house: House) -> None:
     def damage() -> str:
         text = house.accounts.read_text()

@@ -123,6 +123,7 @@ async def test_requests_sent_all_at_once_are_answered_in_their_order(house: Hous
     assert [json.loads(body)["id"] for body in bodies] == list(range(100))
 
 
+@pytest.mark.slow
 async def test_while_a_hundred_stop_halfway_others_are_served(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listener, "HEAD_TIMEOUT", 1.0)
     monkeypatch.setattr("pytel.gateway.body.BODY_TIME", 1.0)

@@ -100,6 +100,7 @@ def test_other_fields_tell_nothing_of_transparency() -> None:
     assert transparency(measure_frame(field(2.0)), FocusFrame()) is None
 
 
+@pytest.mark.slow
 @given(clouded=st.sets(st.integers(0, 8), max_size=5), seed=st.integers(0, 100))
 @settings(deadline=None, max_examples=12)
 def test_clouds_are_seen_whichever_frames_they_hit(clouded: set[int], seed: int) -> None:

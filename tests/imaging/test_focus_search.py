@@ -77,6 +77,7 @@ def test_few_frames_are_enough_when_the_start_is_good() -> None:
     assert max(taken) <= 9
 
 
+@pytest.mark.slow
 @given(
     wrong=st.dictionaries(st.integers(0, 12), st.floats(0.3, 3.0), max_size=1),
     dimmed=st.sets(st.integers(0, 12), max_size=5),

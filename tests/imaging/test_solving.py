@@ -148,6 +148,7 @@ def test_distortion_of_a_pixel_is_tolerated() -> None:
     assert found.matched > 30
 
 
+@pytest.mark.slow
 def test_fields_elsewhere_and_dots_are_not_solved() -> None:
     for seed in range(3):
         with pytest.raises(NotSolved):
@@ -211,6 +212,7 @@ def test_seiza_has_the_same_opinion() -> None:
             assert separation(*found.pixel_to_sky(x, y), float(place[0]), float(place[1])) * 3600 < 0.3
 
 
+@pytest.mark.slow
 def test_solve_field_finds_what_the_hint_does_not() -> None:
     sources = sources_at(83.8, 12.0, scale=1.75, position_angle=40.0, flipped=True, limit=12.0)
     blind = solve_blind(sources, SHAPE, scale=1.9)

@@ -18,6 +18,8 @@ from process_kit import HASTY, MINE, QUICK, SITE, Site, entry, is_alive, until
 from pytel.base.errors import ConfigError, Conflict, NotFound
 from pytel.module.kept_process import ProcessDied
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Site]:

@@ -319,6 +319,7 @@ VALUES = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=st.text(max_size=200) | st.lists(WORDS, max_size=25).map(" ".join) | st.lists(WORDS).map("".join))
 def test_no_text_crashes_the_reader(text: str) -> None:

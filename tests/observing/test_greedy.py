@@ -37,6 +37,7 @@ def task(name: str, ra: float = 150.0, dec: float = -32.0, count: int = 3, **mor
 places = st.tuples(st.floats(0, 359), st.floats(-89, 40), st.floats(0, 3), st.integers(1, 80), st.booleans())
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(st.lists(places, max_size=8), st.floats(0.0, 0.999))
 def test_what_is_chosen_can_be_done_and_nothing_better_is_left(

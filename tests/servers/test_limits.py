@@ -16,6 +16,8 @@ from pytel.servers.setup import PEOPLE_BURST_SECONDS, PEOPLE_BYTES_PER_SECOND
 from xmpp_client import PATIENCE, Client, client, until
 from xmpp_kit import accounts, fresh_name
 
+pytestmark = pytest.mark.slow
+
 PERSON = "guest"
 
 

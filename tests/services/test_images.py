@@ -227,6 +227,7 @@ async def test_the_store_tells_where_it_is_but_its_token_to_modules_alone(tmp_pa
         assert access.token not in str(scene._store.describe())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("to_file", [True, False])
 async def test_a_line_that_breaks_again_and_again_is_resumed(tmp_path: Path, to_file: bool) -> None:
     async with scene_of(tmp_path) as scene:

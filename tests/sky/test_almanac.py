@@ -85,6 +85,7 @@ def test_a_night_has_the_date_of_its_evening() -> None:
     assert night_of(unix("2026-11-23T15:00"), east).date == datetime.date(2026, 11, 22)
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(whens, st.floats(-60, 60), st.floats(-180, 180))
 def test_a_night_is_in_order(when: float, latitude: float, longitude: float) -> None:

@@ -30,6 +30,7 @@ def keys(stars: Stars) -> list[tuple[float, float, float]]:
     return sorted(zip(stars.ra.tolist(), stars.dec.tolist(), stars.mag.tolist(), strict=True))
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(ras, decs, st.floats(0, 40))
 @example(0.0, 90.0, 3.0)

@@ -63,6 +63,7 @@ def basic(name: str, password: str) -> str:
     return "Basic " + base64.b64encode(f"{name}:{password}".encode()).decode()
 
 
+@pytest.mark.slow
 async def test_a_person_downloads_by_password_or_token_and_stores_nothing(served: Served, accounts: Path) -> None:
     image = await served.put_image()
     token = await in_thread(add_token, accounts, "anna", "night", 1.0)
@@ -118,6 +119,7 @@ async def test_nobody_else_sees_passwords_of_the_file(served: Served, elsewhere:
     assert all(password not in (PASSWORD, "wrong horse") for _, password in elsewhere.asked)
 
 
+@pytest.mark.slow
 async def test_who_was_taken_out_stays_out(served: Served, accounts: Path) -> None:
     image = await served.put_image()
     shown = basic("anna", PASSWORD)

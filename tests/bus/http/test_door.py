@@ -234,6 +234,7 @@ async def test_a_body_that_is_too_long_is_refused(http_site: HttpSite) -> None:
     assert b"413" in absurd.split(b"\r\n")[0] or b"400" in absurd.split(b"\r\n")[0]
 
 
+@pytest.mark.slow
 async def test_slow_clients_are_sent_away(http_site: HttpSite, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listener, "HEAD_TIMEOUT", 0.3)
     monkeypatch.setattr(app, "BODY_TIMEOUT", 0.3)

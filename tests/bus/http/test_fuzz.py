@@ -42,6 +42,7 @@ ASK = b'{"jsonrpc": "2.0", "id": 1, "method": "rpc.discover"}'
 RESULTS = [None, {"fine": [1.5]}, float("nan"), {1: 2}, object(), "\ud800"]
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(BODIES, st.sampled_from([*RESULTS, ValueError("\ud800"), KeyError(object()), TimeoutError()]))
 def test_every_body_gets_an_answer_of_json_rpc(body: bytes, outcome: Any) -> None:

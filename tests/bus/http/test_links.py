@@ -29,6 +29,7 @@ from pytel.servers.certificates import ensure_certificates
 CARD = Card(interfaces=(), boot="boot-1")
 
 
+@pytest.mark.slow
 async def test_a_pulled_cable_is_noticed_and_calls_then_fail_at_once(
     http_site: HttpSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:

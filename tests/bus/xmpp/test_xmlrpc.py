@@ -498,6 +498,7 @@ def test_no_element_raises_anything_else(element: ET.Element) -> None:
     only_known_errors(element)
 
 
+@pytest.mark.slow
 @settings(PATIENT, max_examples=300)
 @given(st.lists(VALUES, max_size=3), st.data())
 def test_a_damaged_message_raises_nothing_else(params: list[Any], data: st.DataObject) -> None:

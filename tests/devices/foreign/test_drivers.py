@@ -349,6 +349,7 @@ async def test_an_operation_that_is_forgotten_there_is_forgotten_here(tower: Sta
         await telescope.move_radec(*high())
 
 
+@pytest.mark.slow
 async def test_a_mount_that_lies_about_its_arrival(tower: StandIn) -> None:
     async with site_of(tower, "telescope") as observatory:
         report = {"state": "TRACK", "position": {"ra_hours": 3.0, "dec": 10.0}}

@@ -31,6 +31,8 @@ from .lying import (
 )
 from .test_client import PATIENCE, connected, switch_on
 
+pytestmark = pytest.mark.slow
+
 
 @contextlib.asynccontextmanager
 async def frames_of(speak: Speaker, path: Path | None = None) -> AsyncIterator[BlobStream]:

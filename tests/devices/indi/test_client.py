@@ -100,6 +100,7 @@ async def test_what_is_asked_wrongly(indi_server: Starter) -> None:
             await client.wait(FOCUSER, name, lambda vector: vector.number(member) < 0, 0.2)
 
 
+@pytest.mark.slow
 async def test_the_server_dies_in_mid_move_and_comes_back(
     indi_server: Starter, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -128,6 +128,7 @@ async def test_the_device_comes_back_whatever_goes(
     assert len(backs) == 3
 
 
+@pytest.mark.slow
 async def test_it_starts_when_the_server_and_the_device_are_there(indi_server: Starter, tmp_path: Path) -> None:
     server = await indi_server("indi_simulator_wheel")
     await server.kill()

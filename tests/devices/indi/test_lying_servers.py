@@ -81,6 +81,7 @@ async def test_values_that_are_none() -> None:
         assert client.vector(DEVICE, "NEVER_DEFINED") is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "garbage",
     [

@@ -19,6 +19,8 @@ from pytel.interfaces.control import ControlState
 from pytel.interfaces.enclosure import EnclosureState, EnclosureStatus
 from pytel.module.sitefile import parse_site
 
+pytestmark = pytest.mark.slow
+
 CLIENTS = "gateway/alpaca/clients"
 
 

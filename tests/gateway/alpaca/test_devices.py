@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from gateway.alpaca.kit import AlpacaSite, StandInGuidePort, alpaca_site
 from gateway.kit import until_so
 from pytel.interfaces import Camera, Enclosure, Focuser, Telescope
@@ -14,6 +16,8 @@ from pytel.interfaces.focuser import FocuserState
 from pytel.interfaces.guideport import GuideDirection
 from pytel.interfaces.safety import SafetyMonitor
 from pytel.interfaces.telescope import TelescopeState, TelescopeStatus
+
+pytestmark = pytest.mark.slow
 
 
 async def over(site: AlpacaSite, path: str) -> None:
