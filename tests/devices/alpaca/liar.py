@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 import aiohttp
 from aiohttp import web
@@ -36,7 +36,7 @@ class Liar:
         self.told = 0
         self._ended = asyncio.Event()
 
-    async def __aenter__(self) -> Liar:
+    async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(resolver=aiohttp.ThreadedResolver()))
         app = web.Application()
         app.router.add_route("*", "/{path:.*}", self._pass_on)
@@ -59,6 +59,7 @@ class Liar:
         async with self._session.request(request.method, url, data=body, headers=headers) as answer:
             content = await answer.read()
         kind = answer.content_type
+        kind, content = self.forged(kind, content)
         if self.lie is not None and self.about(request.path):
             self.told += 1
             if self.lie == "silence":
@@ -68,6 +69,10 @@ class Liar:
             else:
                 content = self._altered(content)
         return web.Response(status=answer.status, body=content, content_type=kind)
+
+    def forged(self, kind: str, content: bytes) -> tuple[str, bytes]:
+        """The media type and the content of an answer, before they are altered."""
+        return kind, content
 
     def _altered(self, content: bytes) -> bytes:
         try:

@@ -36,10 +36,16 @@ ACTS = tuple(name for name in KNOWN if name != "safety")
 
 @contextlib.asynccontextmanager
 async def site_of(
-    server: str, folder: Path, *names: str, place: Location = PLACE, **more: dict[str, Any]
+    server: str,
+    folder: Path,
+    *names: str,
+    place: Location = PLACE,
+    also: dict[str, Any] | None = None,
+    **more: dict[str, Any],
 ) -> AsyncIterator[Observatory]:
-    """A site with these devices; `more` changes what is written of some."""
+    """A site with these devices and the modules `also`; `more` changes what is written of some."""
     stored = {"store": {"type": "directory-store"}} if "camera" in names else {}
+    stored |= also or {}
     site = {
         "site": {
             "name": "alpaca",
@@ -75,6 +81,16 @@ async def works_again(act: Callable[[], Awaitable[Any]]) -> None:
                 await asyncio.sleep(0.5)
             else:
                 return
+
+
+async def value(server: str, member: str) -> Any:
+    """What a simulator itself tells."""
+    connector = aiohttp.TCPConnector(resolver=aiohttp.ThreadedResolver())
+    async with (
+        aiohttp.ClientSession(connector=connector) as session,
+        session.get(f"http://{server}/api/v1/{member}") as response,
+    ):
+        return (await response.json())["Value"]
 
 
 async def put(server: str, member: str, **form: str) -> None:

@@ -12,18 +12,28 @@ from hypothesis import strategies as st
 
 from pytel.base.errors import Cancelled, DeviceError, PytelError
 from pytel.devices.alpaca.imagebytes import frame_of, largest
+from pytel.services.alpaca_client import Download
 
 HEAD = struct.Struct("<iiIIiiiiiii")
+REQUEST = 4_000_000_000
+"""More than 31 bits have."""
 TYPES = {1: "<i2", 2: "<i4", 3: "<f8", 4: "<f4", 5: "<u8", 6: "u1", 7: "<i8", 8: "<u2", 9: "<u4"}
 
 
 def sent(columns: Any, sent_as: int = 8, **head: int) -> bytearray:
     """An image by column as a server sends it; `head` changes what its metadata say."""
     width, height = columns.shape
-    told = {"version": 1, "error": 0, "start": 44, "rank": 2, "width": width, "height": height} | head
-    start = HEAD.pack(
-        told["version"], told["error"], 7, 8, told["start"], 2, sent_as, told["rank"], told["width"], told["height"], 0
-    )
+    told = {
+        "version": 1,
+        "error": 0,
+        "client": REQUEST,
+        "start": 44,
+        "rank": 2,
+        "width": width,
+        "height": height,
+    } | head
+    before = (told["version"], told["error"], told["client"], 8, told["start"])
+    start = HEAD.pack(*before, 2, sent_as, told["rank"], told["width"], told["height"], 0)
     return bytearray(start + columns.astype(TYPES.get(sent_as, "<u2")).tobytes())
 
 
@@ -32,7 +42,7 @@ def failed(number: int, message: str) -> PytelError:
 
 
 def read(body: bytearray, width: int = 3, height: int = 2) -> Any:
-    return frame_of(body, width, height, "camera", failed)
+    return frame_of(Download(body, REQUEST), width, height, "camera", failed)
 
 
 PICTURE = np.array([[1, 2], [3, 4], [5, 127]], np.uint16)
@@ -60,6 +70,7 @@ def test_any_16_bits_are_kept(content: bytes) -> None:
         (sent(PICTURE)[:50], "torn"),
         (sent(PICTURE) + b"\0", "torn"),
         (sent(PICTURE, version=2), "version 2"),
+        (sent(PICTURE, client=7), "answer to request 7, not 4000000000"),
         (sent(PICTURE, start=43), "begins at byte 43"),
         (sent(PICTURE, start=4000), "begins at byte 4000"),
         (sent(PICTURE, start=-1), "begins at byte -1"),
@@ -82,8 +93,12 @@ def test_what_is_no_frame_is_a_device_error(body: bytearray, said: str) -> None:
     assert caught.value.data["device"] == "camera"
 
 
+def test_a_server_that_keeps_no_count_is_believed() -> None:
+    assert np.array_equal(read(sent(PICTURE, client=0)), read(sent(PICTURE)))
+
+
 def test_an_error_in_an_image_is_that_error() -> None:
-    told = HEAD.pack(1, 0x40E, 7, 8, 44, 2, 8, 2, 0, 0, 0) + "abgebrochen ü".encode()
+    told = HEAD.pack(1, 0x40E, REQUEST, 8, 44, 2, 8, 2, 0, 0, 0) + "abgebrochen ü".encode()
     with pytest.raises(Cancelled, match="1038 abgebrochen ü"):
         read(bytearray(told))
 

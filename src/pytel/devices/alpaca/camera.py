@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 _IDLE, _WAITING, _EXPOSING, _READING, _DOWNLOAD, _ERROR = range(6)
 """CameraStates of ASCOM."""
 _LONGEST_EXPOSURE: Seconds = 86400.0
+_FIRST_BYTE: Seconds = 10.0
+_SLOWEST_LINK = 5e6
+"""Bytes per second that a frame comes with at least."""
 _MOST_PIXELS = 1 << 16
 """Along a side: what claims more is no detector."""
 
@@ -169,18 +172,22 @@ class AlpacaCamera(AlpacaDriver, BaseCamera):
             return
         await self.alpaca.put("abortexposure" if self._can_abort else "stopexposure", self.config.answer_time)
 
+    def transfer_time(self) -> Seconds:
+        """By the size of the frame to come, in the widest of ASCOM's types."""
+        return 0.0 if self._shape is None else largest(*self._shape) / _SLOWEST_LINK
+
     async def read_frame(self) -> NDArray[np.uint16]:
         """Fetch the frame."""
         if self._shape is None:
             raise DeviceError(f"{self.address} has no frame to hand over", device=str(self.address))
+        patience = _FIRST_BYTE + self.transfer_time()
         (width, height), self._shape = self._shape, None
-        patience = self._readout_patience()
         got = await self.alpaca.download("imagearray", patience, MEDIA_TYPE, largest(width, height))
 
         def failed(number: int, message: str) -> PytelError:
             return self.alpaca.error("imagearray", number, message)
 
-        return await in_thread(frame_of, got.body, width, height, str(self.address), failed)
+        return await in_thread(frame_of, got, width, height, str(self.address), failed)
 
     async def reconnect(self) -> None:
         """Have the device connect to its hardware anew."""

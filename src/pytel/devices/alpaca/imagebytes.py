@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pytel.base.errors import DeviceError, PytelError
+from pytel.services.alpaca_client import Download
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,23 +26,28 @@ def largest(width: int, height: int) -> int:
 
 
 def frame_of(
-    body: bytearray, width: int, height: int, device: str, failed: Callable[[int, str], PytelError]
+    got: Download, width: int, height: int, device: str, failed: Callable[[int, str], PytelError]
 ) -> NDArray[np.uint16]:
     """The frame of `height` rows from the bottom and `width` columns; blocking.
 
     `failed` makes the error of a number of ASCOM's and its message. Raises that, and `DeviceError` for what is no
-    image of this size, or has pixels that are no whole numbers from 0 to 65535.
+    image of this size, answers another request, or has pixels that are no whole numbers from 0 to 65535.
     """
     import numpy as np
+
+    body = got.body
 
     def wrong(what: str) -> DeviceError:
         return DeviceError(f"the frame of {device} {what}", device=device)
 
     if len(body) < _HEAD.size:
         raise wrong(f"ends after {len(body)} bytes, within its head")
-    version, error, _, _, start, _, sent_as, rank, *sides = _HEAD.unpack_from(body)
+    version, error, client, _, start, _, sent_as, rank, *sides = _HEAD.unpack_from(body)
     if version != 1:
         raise wrong(f"is ImageBytes of version {version}, not 1")
+    # As with JSON: a server that was not told a number answers 0, and some always do.
+    if client not in (0, got.transaction):
+        raise wrong(f"is the answer to request {client}, not {got.transaction}")
     if not _HEAD.size <= start <= len(body):
         raise wrong(f"begins at byte {start} of {len(body)}")
     if error:
