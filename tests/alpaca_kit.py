@@ -7,14 +7,18 @@ import contextlib
 import os
 import signal
 import socket
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from pytel.services.alpaca_client import AlpacaClient
 
 PATIENCE = 60.0
+STARS = "stars.sqlite"
 
 
 def free_port() -> int:
@@ -38,9 +42,14 @@ async def simulators(python: Path, folder: Path) -> AsyncIterator[str]:
     """The address of alpaca-simulators in a process of their own, killed hard at the end."""
     port = free_port()
     program = python.parent / "alpaca-simulators"
+    settings = _settings(python, folder)
     log = (folder / "simulators.log").open("wb")
     process = await asyncio.create_subprocess_exec(
-        program, "--host", "127.0.0.1", "--port", str(port), cwd=folder, stdout=log, stderr=log, start_new_session=True
+        *(program, "--host", "127.0.0.1", "--port", str(port), "--config", settings),
+        cwd=folder,
+        stdout=log,
+        stderr=log,
+        start_new_session=True,
     )
     try:
         await _answers(port, process)
@@ -50,6 +59,24 @@ async def simulators(python: Path, folder: Path) -> AsyncIterator[str]:
             os.killpg(process.pid, signal.SIGKILL)
         await process.wait()
         log.close()
+
+
+def _settings(python: Path, folder: Path) -> Path:
+    """The simulators' own settings, but that their stars come from a file of ours, not from a service on the net."""
+    (template,) = python.parent.parent.glob("lib/python*/site-packages/alpaca_simulators/config/template.yaml")
+    settings = yaml.safe_load(template.read_text())
+    settings["tap_source"] = f"sqlite:///{folder / STARS}"
+    written = folder / "simulators.yaml"
+    written.write_text(yaml.safe_dump(settings))
+    put_stars(folder)
+    return written
+
+
+def put_stars(folder: Path, *stars: tuple[float, float, float]) -> None:
+    """Stars for the simulated sky: degrees of right ascension and declination, and Gaia's G magnitude."""
+    with contextlib.closing(sqlite3.connect(folder / STARS)) as catalogue, catalogue:
+        catalogue.execute("CREATE TABLE IF NOT EXISTS gaia_sources (ra REAL, dec REAL, phot_g_mean_mag REAL)")
+        catalogue.executemany("INSERT INTO gaia_sources VALUES (?, ?, ?)", stars)
 
 
 async def _answers(port: int, process: asyncio.subprocess.Process) -> None:

@@ -1,16 +1,20 @@
-"""Cameras on alpaca-simulators, in the dark: their stars come from a service on the net."""
+"""Cameras on alpaca-simulators."""
 
 from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from alpaca_kit import Cable, until
+from alpaca_kit import Cable, put_stars, until
+from pytel.base import clock
 from pytel.base.errors import Cancelled, ConnectionLost, InvalidParams
-from pytel.interfaces import Camera, CameraCapabilities, CameraState, CameraStatus, FrameType, Window
+from pytel.interfaces import Camera, CameraCapabilities, CameraState, CameraStatus, FrameType, Telescope, Window
+from pytel.sky.coordinates import altaz_to_radec
+from pytel.sky.sphere import offset_by
 from pytel.testing import Observatory
 
 from .site_kit import site_of, works_again
@@ -46,6 +50,33 @@ async def test_frames_windows_and_binning(alpaca_server: str, tmp_path: Path) ->
         assert (await observatory.image(await camera.expose(0.0, FrameType.BIAS))).pixels.shape == (1024, 1024)
         with pytest.raises(InvalidParams):
             await camera.expose(1.0, FrameType.DARK, 99)
+
+
+async def test_stars_are_where_the_mount_points(alpaca_server: str, tmp_path: Path) -> None:
+    async with site_of(alpaca_server, tmp_path, "telescope", "camera") as observatory:
+        place = altaz_to_radec(60.0, 150.0, clock.time(), observatory.site.info.location)
+        put_stars(tmp_path, (*place, 10.0), (*offset_by(*place, 0.0, 60.0), 11.0))
+        await observatory.find(Telescope).move_radec(*place)
+        camera = observatory.find(Camera)
+        light = await observatory.image(await camera.expose(1.0))
+        dark = await observatory.image(await camera.expose(1.0, FrameType.DARK))
+        (row, column), peak = brightest(light.pixels)
+        assert (row, column) == pytest.approx((512, 512), abs=20), "within 5 arcseconds"
+        assert peak > 10 * brightest(dark.pixels)[1]
+        others = light.pixels.copy()
+        others[row - 30 : row + 30, column - 30 : column + 30] = 0
+        (other_row, other_column), _ = brightest(others)
+        # 10 micrometres at 8 metres.
+        assert np.hypot(other_row - row, other_column - column) == pytest.approx(60.0 / 0.2578, abs=3)
+
+
+def brightest(pixels: Any) -> tuple[tuple[int, int], float]:
+    """The middle of the brightest 3 x 3 pixels, and how bright they are: a lone pixel may be hot."""
+    smooth = (
+        sum(np.roll(pixels.astype(float), (down, right), (0, 1)) for down in (-1, 0, 1) for right in (-1, 0, 1)) / 9
+    )
+    row, column = np.unravel_index(smooth.argmax(), smooth.shape)
+    return (int(row), int(column)), float(smooth[row, column] - np.median(pixels))
 
 
 async def test_an_exposure_is_aborted_and_another_taken(alpaca_server: str, tmp_path: Path) -> None:
