@@ -38,10 +38,7 @@ def astropy_body(name: str, times: Any, location: Location | None) -> Any:
     from astropy import units as u
     from astropy.coordinates import AltAz, EarthLocation, get_body
     from astropy.time import Time
-    from astropy.utils import iers
 
-    iers.conf.auto_download = False
-    iers.conf.auto_max_age = None
     time = Time(times, format="unix", scale="utc")
     time.delta_ut1_utc = np.zeros(time.shape)
     if location is None:

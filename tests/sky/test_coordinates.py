@@ -41,10 +41,6 @@ def astropy_altaz() -> Any:
     from astropy import units as u
     from astropy.coordinates import AltAz, EarthLocation, SkyCoord
     from astropy.time import Time
-    from astropy.utils import iers
-
-    iers.conf.auto_download = False
-    iers.conf.auto_max_age = None
 
     def compute(ra: Any, dec: Any, when: Any, location: Location) -> Any:
         time = Time(when, format="unix", scale="utc")

@@ -86,7 +86,8 @@ def high() -> tuple[float, float]:
     from pytel.sky.coordinates import separation
 
     here = Location(latitude=-32.38, longitude=20.81, elevation=1771.0)
-    places: list[tuple[float, float]] = [altaz_to_radec(70.0, az, clock.time(), here) for az in (0.0, 120.0, 240.0)]
+    directions = [(alt, az) for alt in (70.0, 45.0) for az in (0.0, 120.0, 240.0)]
+    places: list[tuple[float, float]] = [altaz_to_radec(alt, az, clock.time(), here) for alt, az in directions]
     sun_ra, sun_dec = sun(clock.time())
     return max(places, key=lambda place: separation(place[0], place[1], sun_ra, sun_dec))
 
