@@ -127,9 +127,8 @@ async def test_our_alpaca_server_is_found_by_discovery(tmp_path: Path, monkeypat
         findings = named(await scan(Wanted(wait=5.0, discovery_port=port)))
     (server,) = findings.servers
     assert server.address == address
-    assert {(device.settings["number"], device.type) for device in findings.devices} == {
-        (0, types[kind]) for kind in DEVICES
-    }
+    told = {(device.settings["number"], device.type) for device in findings.devices}
+    assert told - {(0, "alpaca-guide-port")} == {(0, types[kind]) for kind in DEVICES}
     place = Place(latitude=-32.4, longitude=20.8)
     parsed, faults = await asyncio.to_thread(lambda: parse_site(site_text(findings, place), directory=tmp_path))
     assert parsed is not None
@@ -144,7 +143,7 @@ async def test_simulators_without_management_are_found_when_named(tmp_path: Path
     (server,) = findings.servers
     assert "no management interface" in server.notes[0]
     types = {device.type for device in findings.devices}
-    assert {"alpaca-focuser", "alpaca-dome", "alpaca-safety"} <= types
+    assert set(alpaca_types().values()) <= types
 
 
 def test_the_drivers_are_those_that_are_registered(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -285,6 +284,34 @@ async def test_a_server_of_another_kind_is_told() -> None:
     assert not findings.servers
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"\x00\xff" * 5000,
+        b"<defNumberVector device='x' name='DRIVER_INFO'>" * 200,
+        b"<defTextVector device='A' name='DRIVER_INFO' state='Ok' perm='ro'>"
+        b"<defText name='DRIVER_INTERFACE'>99999999999999999999</defText></defTextVector>",
+        b"<defTextVector device='A&#7;B' name='DRIVER_INFO' state='Ok' perm='ro'>"
+        b"<defText name='DRIVER_INTERFACE'>-1</defText></defTextVector>",
+    ],
+)
+async def test_an_indi_server_of_rubbish_is_no_trouble_for_others(said: bytes) -> None:
+    async def visit(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(said)
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(visit, "127.0.0.1", 0)
+    address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with OddServer(configureddevices=enveloped([device()])) as alpaca:
+        try:
+            findings = named(await scan(Wanted(only_named=True, wait=1.5, indi=(address,), alpaca=(alpaca,))))
+        finally:
+            server.close()
+    assert [one.type for one in findings.devices if one.type] == ["alpaca-focuser"]
+    assert all(one.name.isprintable() for one in findings.devices)
+
+
 async def test_silence_ends_in_time() -> None:
     async def visit(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
@@ -333,6 +360,14 @@ def test_json_is_for_programs() -> None:
     result = CliRunner().invoke(app, ["devices", "scan", "--only-named", "--json"])
     assert result.exit_code == 1
     assert json.loads(result.stdout) == {"servers": [], "troubles": []}
+
+
+@pytest.mark.parametrize("name", ["Bad Name", "", "x" * 100, "a: {b}"])
+def test_a_name_that_is_none_is_not_written(name: str, tmp_path: Path) -> None:
+    place = ("--latitude", "1", "--longitude", "2", "--name", name)
+    result = pytel("--only-named", "--write", str(tmp_path / "site.yaml"), *place)
+    assert result.exit_code == 1
+    assert "cannot be a site's name" in result.output
 
 
 def test_a_file_without_a_place_is_not_written(tmp_path: Path) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from alpaca_kit import put_stars
 from conformance.kit import deviations, linked, verdicts
 from indi_kit import IndiServer
 from pytel.conformance.check import check_module
@@ -76,8 +78,15 @@ async def test_alpaca_simulators(alpaca_server: str, tmp_path: Path) -> None:
             ("rotator", "rotator"),
             ("safety", "safety"),
             ("dome", "dome"),
+            ("camera", "camera"),
+            ("telescope", "telescope"),
+            ("weather", "weather"),
+            ("cover", "cover"),
+            ("switch", "switch"),
         )
     }
+    modules["telescope"] |= {"sun_distance": "0 deg", "coordinates": "J2000"}
+    await asyncio.to_thread(put_stars, tmp_path, (10.0, 40.0, 10.0))  # else it asks for them at ESA's server
     reports = await _check_all(modules, tmp_path, {})
     found = {name: deviations(report) for name, report in reports.items()}
     assert found == {name: [] for name in modules}

@@ -10,6 +10,7 @@ import msgspec
 
 from pytel.base.errors import ConfigError, InternalError
 from pytel.base.files import write_atomically
+from pytel.bus.address import NAME
 from pytel.cli.devices.found import Findings, FoundDevice
 from pytel.cli.hardware import missing_world
 from pytel.module.interface import interfaces_of
@@ -26,7 +27,11 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     elevation: float = 0.0
 
     def check(self) -> None:
-        """Raise `ConfigError` when it is not known."""
+        """Raise `ConfigError` when it is not known, or its name is none."""
+        if not NAME.fullmatch(self.name):
+            raise ConfigError(
+                f"{self.name!r} cannot be a site's name: write it like hilltop, in lower case"
+            )
         if self.latitude is None or self.longitude is None:
             raise ConfigError(
                 "a site file says where the site is: give --latitude and --longitude in degrees, east positive; with a "
@@ -54,8 +59,6 @@ def write_site(findings: Findings, path: Path, place: Place, overwrite: bool) ->
     faults += missing_world(site) if site else []
     if faults:
         wrong = "; ".join(fault.message for fault in faults[:3])
-        if any("site" in fault.message or "itude" in fault.message for fault in faults):
-            raise ConfigError(f"nothing was written: {wrong}")
         raise InternalError(f"nothing was written, for the file would not be in order: {wrong}")
     try:
         write_atomically(path, [text.encode()])
