@@ -13,8 +13,6 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from pytel.services.alpaca_client import AlpacaClient
 
 PATIENCE = 60.0
@@ -64,10 +62,10 @@ async def simulators(python: Path, folder: Path) -> AsyncIterator[str]:
 def _settings(python: Path, folder: Path) -> Path:
     """The simulators' own settings, but that their stars come from a file of ours, not from a service on the net."""
     (template,) = python.parent.parent.glob("lib/python*/site-packages/alpaca_simulators/config/template.yaml")
-    settings = yaml.safe_load(template.read_text())
-    settings["tap_source"] = f"sqlite:///{folder / STARS}"
+    settings = template.read_text("utf-8")
+    assert "tap_source: null" in settings
     written = folder / "simulators.yaml"
-    written.write_text(yaml.safe_dump(settings))
+    written.write_text(settings.replace("tap_source: null", f'tap_source: "sqlite:///{folder / STARS}"'), "utf-8")
     put_stars(folder)
     return written
 
