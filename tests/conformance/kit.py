@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from pytel.base import clock
-from pytel.base.errors import InternalError, LimitExceeded, PytelError
+from pytel.base.errors import DeviceError, InternalError, LimitExceeded, PytelError
 from pytel.bus.address import Address
 from pytel.bus.contract import Builtin, Origin, Role
 from pytel.bus.control_socket import Mute
@@ -22,6 +22,8 @@ from pytel.interfaces.enclosure import Enclosure, EnclosureCapabilities, Enclosu
 from pytel.interfaces.filterwheel import Filter, FilterWheel, FilterWheelCapabilities, FilterWheelState
 from pytel.interfaces.focuser import Focuser, FocuserCapabilities, FocuserState
 from pytel.interfaces.motion import MotionStatus
+from pytel.interfaces.rotator import Rotator, RotatorCapabilities, RotatorState
+from pytel.interfaces.telescope import Telescope, TelescopeCapabilities, TelescopeState, TelescopeStatus
 from pytel.interfaces.weather import WeatherState, WeatherStation
 from pytel.module import Capabilities, rpc
 from pytel.services import Module
@@ -163,6 +165,48 @@ class BlindCamera(Module, Camera):
 
     async def abort_exposure(self) -> None:
         """Nothing."""
+
+
+class DreamingTelescope(Module, Telescope):
+    """Says that it has arrived, and stays where it is."""
+
+    async def on_start(self) -> None:
+        self._tell(0.0)
+
+    def _tell(self, offset: float) -> None:
+        self.publish(
+            TelescopeState(status=TelescopeStatus.TRACKING, ra=10.0, dec=20.0, offset_ra=offset, offset_dec=offset)
+        )
+
+    def capabilities(self) -> list[Capabilities]:
+        return [
+            TelescopeCapabilities(
+                focal_length=1000.0, aperture=200.0, slew_rate=2.0, min_altitude=20.0, sun_distance=30.0
+            )
+        ]
+
+    @rpc(long=True)
+    async def offset_radec(self, ra: float, dec: float) -> None:
+        self._tell(max(ra, 0.0))
+
+
+class MuteRotator(Module, Rotator):
+    """Refuses with an error that says nothing, and cannot be stopped."""
+
+    async def on_start(self) -> None:
+        self.publish(RotatorState(status=MotionStatus.IDLE, mechanical=10.0))
+
+    def capabilities(self) -> list[Capabilities]:
+        return [RotatorCapabilities(min_mechanical=0.0, max_mechanical=360.0, rate=2.0, can_follow=False)]
+
+    @rpc(long=True)
+    async def move_mechanical(self, angle: float) -> None:
+        if angle > 360.0:
+            raise LimitExceeded("no")
+        self.publish(RotatorState(status=MotionStatus.IDLE, mechanical=angle))
+
+    async def stop(self) -> None:
+        raise DeviceError("the controller board does not answer")
 
 
 class EagerRoof(Module, Enclosure):

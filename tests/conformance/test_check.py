@@ -124,6 +124,20 @@ async def test_a_station_with_wrong_units_is_found(tmp_path: Path) -> None:
     assert any("temperature is 288" in each for each in told)
 
 
+async def test_a_telescope_that_only_says_so_is_found(tmp_path: Path) -> None:
+    told = deviations(await _checked("telescope", "DreamingTelescope", tmp_path))
+    assert any(each.startswith("moves by 60 arcsec: it was to be") for each in told)
+
+
+async def test_errors_that_say_nothing_are_found(tmp_path: Path) -> None:
+    report = await _checked("rotator", "MuteRotator", tmp_path)
+    told = deviations(report)
+    assert any("LimitExceeded does not say what is wrong: 'no'" in each for each in told)
+    assert any(each.startswith("stops when asked") and "controller board" in each for each in told)
+    assert verdicts(report)["turns by 2 deg to 12.00 deg"] is Verdict.OK
+    assert verdicts(report)["back at 10.00 deg"] is Verdict.OK
+
+
 # roofs
 
 

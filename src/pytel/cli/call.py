@@ -53,10 +53,15 @@ def _ask(client: SiteClient, target: str, params: Any) -> Any:
     try:
         return client.call(target, params)
     except ControlHeld as error:
-        holder = str(error.data.get("holder") or "")
-        if not holder or "/" in holder:  # a person has it
-            raise
-        raise ControlHeld(f"{error.message}; 'pytel stop {holder}' takes it away", **error.data) from error
+        raise with_way_out(error) from error
+
+
+def with_way_out(error: ControlHeld) -> ControlHeld:
+    """The same error; where a module has control, with how to take it away."""
+    holder = str(error.data.get("holder") or "")
+    if not holder or "/" in holder:  # a person has it
+        return error
+    return ControlHeld(f"{error.message}; 'pytel stop {holder}' takes it away", **error.data)
 
 
 def _find(document: Mapping[str, Any], address: str, name: str) -> dict[str, Any] | None:

@@ -13,11 +13,12 @@ from rich.table import Table
 from rich.text import Text
 
 from pytel.base import clock
-from pytel.base.errors import PytelError, Timeout
+from pytel.base.errors import ControlHeld, PytelError, Timeout
 from pytel.base.lock import directory_lock
 from pytel.base.threads import in_thread, shutdown_threads
 from pytel.base.units import Seconds
 from pytel.bus.contract import Builtin
+from pytel.cli.call import with_way_out
 from pytel.cli.client import SiteClient, reach_site
 from pytel.cli.hardware import missing_world
 from pytel.cli.logs import log_to
@@ -53,6 +54,8 @@ def check_device(module: str, state: Path | None, site: Path | None, options: Op
                 report = asyncio.run(check_module(_ClientLink(client), module, options, tell))
         else:
             report = _check_site(site, module, options, tell)
+    except ControlHeld as error:
+        raise with_way_out(error) from error
     except KeyboardInterrupt:
         typer.echo("interrupted; what was moved is put back as far as the lines above say", err=True)
         raise typer.Exit(130) from None
