@@ -42,7 +42,7 @@ class BaseGuidePort(Module, GuidePort, ABC):
 
     @abstractmethod
     async def is_guiding(self, direction: GuideDirection) -> bool:
-        """Ask whether the axis of a direction still moves."""
+        """Ask whether the axis of a direction still moves; asked when its pulse should be over."""
 
     @abstractmethod
     async def end_pulses(self) -> None:
@@ -60,10 +60,11 @@ class BaseGuidePort(Module, GuidePort, ABC):
         if (self._ra if direction in _RA else self._dec) is not None:
             raise Busy(f"{self.address} still gives a pulse on that axis", device=str(self.address))
         self._note(direction, direction)
-        stops = self._stops
+        stops, over = self._stops, clock.time() + duration
         try:
-            await self._answered(self.begin_pulse(direction, duration), "begin to guide")
-            await clock.sleep(duration)
+            # Some devices answer when the pulse is over.
+            await self._answered(self.begin_pulse(direction, duration), "begin to guide", duration)
+            await clock.sleep(max(0.0, over - clock.time()))
             await self._until_over(direction, duration, stops)
         except BaseException:
             await self._end_quietly()
@@ -88,8 +89,8 @@ class BaseGuidePort(Module, GuidePort, ABC):
         within: Seconds = self.config.answer_time
         return await answered(self.is_guiding(direction), within, str(self.address), "tell whether it guides")
 
-    async def _answered(self, work: Awaitable[None], what: str) -> None:
-        await answered(work, self.config.answer_time, str(self.address), what)
+    async def _answered(self, work: Awaitable[None], what: str, longer: Seconds = 0.0) -> None:
+        await answered(work, self.config.answer_time + longer, str(self.address), what)
 
     def estimate_pulse_guide(self, direction: GuideDirection, duration: Duration) -> Seconds:
         """As long as the pulse."""

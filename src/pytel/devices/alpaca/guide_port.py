@@ -70,8 +70,9 @@ class AlpacaGuidePort(AlpacaDriver, BaseGuidePort):
         )
 
     async def is_guiding(self, direction: GuideDirection) -> bool:
-        """Ask whether it still moves, on whichever axis."""
-        return await self.alpaca.flag("ispulseguiding", ANSWER)
+        """Ask whether it moves; Alpaca does not tell the axes apart: one goes by time while the other moves."""
+        other = self._ra if direction in (GuideDirection.NORTH, GuideDirection.SOUTH) else self._dec
+        return other is None and await self.alpaca.flag("ispulseguiding", ANSWER)
 
     async def end_pulses(self) -> None:
         """Stop both axes, by pulses of no length; devices that know no such thing go on to the end of theirs."""
