@@ -29,9 +29,7 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     def check(self) -> None:
         """Raise `ConfigError` when it is not known, or its name is none."""
         if not NAME.fullmatch(self.name):
-            raise ConfigError(
-                f"{self.name!r} cannot be a site's name: write it like hilltop, in lower case"
-            )
+            raise ConfigError(f"{self.name!r} cannot be a site's name: write it like hilltop, in lower case")
         if self.latitude is None or self.longitude is None:
             raise ConfigError(
                 "a site file says where the site is: give --latitude and --longitude in degrees, east positive; with a "
