@@ -84,6 +84,7 @@ async def test_the_unix_socket_of_indiserver_is_as_good(indi_server: IndiServer)
     assert {"Telescope Simulator", "Dome Simulator"} <= {device.name for device in findings.devices}
 
 
+@pytest.mark.slow
 async def test_a_server_that_is_there_twice_is_told_once(
     indi_server: IndiServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -116,6 +117,7 @@ async def test_the_written_site_file_is_in_order(indi_server: IndiServer, tmp_pa
 # Alpaca
 
 
+@pytest.mark.slow
 async def test_our_alpaca_server_is_found_by_discovery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     port = free_udp_port()
     types = await asyncio.to_thread(alpaca_types)
@@ -294,6 +296,7 @@ async def test_a_server_of_another_kind_is_told() -> None:
         b"<defTextVector device='A&#7;B' name='DRIVER_INFO' state='Ok' perm='ro'>"
         b"<defText name='DRIVER_INTERFACE'>-1</defText></defTextVector>",
     ],
+    ids=["bytes", "never closed", "too large", "odd name"],
 )
 async def test_an_indi_server_of_rubbish_is_no_trouble_for_others(said: bytes) -> None:
     async def visit(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -97,6 +97,7 @@ async def _checked(name: str, kind: str, directory: Path, options: Options | Non
         return await check_module(link, name, options or Options())
 
 
+@pytest.mark.slow
 async def test_a_focuser_that_does_not_move_is_found(tmp_path: Path) -> None:
     report = await _checked("focuser", "LazyFocuser", tmp_path)
     told = deviations(report)
@@ -104,6 +105,7 @@ async def test_a_focuser_that_does_not_move_is_found(tmp_path: Path) -> None:
     assert any("beyond its travel: it was accepted" in each for each in told)
 
 
+@pytest.mark.slow
 async def test_a_wheel_that_stays_and_errors_without_a_kind_are_found(tmp_path: Path) -> None:
     report = await _checked("wheel", "StuckWheel", tmp_path)
     told = deviations(report)
@@ -112,6 +114,7 @@ async def test_a_wheel_that_stays_and_errors_without_a_kind_are_found(tmp_path: 
     assert verdicts(report)["back at R"] is Verdict.OK
 
 
+@pytest.mark.slow
 async def test_a_camera_without_images_is_found(tmp_path: Path) -> None:
     told = deviations(await _checked("camera", "BlindCamera", tmp_path))
     assert any(each.startswith("exposes for") for each in told)
@@ -124,6 +127,7 @@ async def test_a_station_with_wrong_units_is_found(tmp_path: Path) -> None:
     assert any("temperature is 288" in each for each in told)
 
 
+@pytest.mark.slow
 async def test_a_telescope_that_only_says_so_is_found(tmp_path: Path) -> None:
     told = deviations(await _checked("telescope", "DreamingTelescope", tmp_path))
     assert any(each.startswith("moves by 60 arcsec: it was to be") for each in told)
@@ -169,6 +173,7 @@ async def test_what_is_no_device_is_told(tmp_path: Path) -> None:
             await check_module(link, "focus", Options())
 
 
+@pytest.mark.slow
 async def test_an_interruption_puts_everything_back(tmp_path: Path) -> None:
     modules = {"focuser": {"type": "conformance.kit:SlowFocuser"}}
     async with observatory_with(modules, tmp_path) as (observatory, link):
