@@ -12,6 +12,7 @@ from pytel.base.units import Azimuth
 from pytel.interfaces.telescope import TelescopeState, TelescopeStatus
 from pytel.module.handlers import every
 from pytel.services.enclosure import BaseEnclosure
+from pytel.services.enclosure_drive import Goal
 
 
 class SlitReading(NamedTuple):
@@ -63,7 +64,8 @@ class FollowingDome(BaseEnclosure):
             self._slit = None
             raise
         there = self._wanted()
-        if slit is None or slit.turning or there is None:
+        if slit is None or slit.turning or there is None or self._drive.goal is Goal.CLOSED:
+            # A dome that closes has nothing else to do: some take no second command, or lose the shutter's power.
             return
         if abs(math.remainder(there - slit.azimuth, 360.0)) <= self._following.follow_within:
             return

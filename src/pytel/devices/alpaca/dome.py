@@ -81,12 +81,14 @@ class AlpacaDome(AlpacaDriver, FollowingDome):
         await self.alpaca.put("openshutter", ANSWER)
 
     async def begin_close(self) -> None:
-        """Start to close; a dome that does not take it in the midst of an opening is stopped first."""
+        """Start to close; one that refuses in the midst of an opening is stopped first, one that closes never is."""
         try:
             await self.alpaca.put("closeshutter", ANSWER)
         except DeviceError as error:
             if "number" not in error.data:
                 raise
+            if (await self.read_enclosure()).status is EnclosureStatus.CLOSING:
+                return
             await self.halt()
             await self.alpaca.put("closeshutter", ANSWER)
 

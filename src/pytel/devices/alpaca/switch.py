@@ -10,7 +10,7 @@ from typing import Annotated
 from msgspec import Meta, structs
 
 from pytel.base import clock
-from pytel.base.errors import DeviceError, InvalidParams, MethodNotFound
+from pytel.base.errors import ConnectionLost, DeviceError, InvalidParams, MethodNotFound, PytelError
 from pytel.base.units import Duration
 from pytel.devices.alpaca.device import ANSWER, AlpacaDriver
 from pytel.interfaces.switch import PortValue, SwitchPort
@@ -55,13 +55,9 @@ class AlpacaSwitch(AlpacaDriver, BaseSwitch):
                 found[number] = await self._port(number)
             except InvalidParams as error:
                 self.log.warning("port %d is left out: %s", number, error)
-        often = Counter(port.name for port in found.values())
-        named = {
-            number: structs.replace(port, name=f"{port.name} {number}") if often[port.name] > 1 else port
-            for number, port in found.items()
-        }
-        self._ids = {port.name: number for number, port in named.items()}
-        self._ports = tuple(named.values())
+        named = _by_name(found)
+        self._ids = {name: number for name, (number, _) in named.items()}
+        self._ports = tuple(port for _, port in named.values())
 
     async def _port(self, number: int) -> SwitchPort:
         name = await self.alpaca.text("getswitchname", ANSWER, Id=number)
@@ -86,10 +82,17 @@ class AlpacaSwitch(AlpacaDriver, BaseSwitch):
 
     async def read_values(self) -> Mapping[str, PortValue | None]:
         """Ask for each port."""
-        values = await asyncio.gather(
-            *(self.alpaca.number_of("getswitchvalue", ANSWER, Id=number) for number in self._ids.values())
-        )
+        values = await asyncio.gather(*(self._value(number) for number in self._ids.values()))
         return dict(zip(self._ids, values, strict=True))
+
+    async def _value(self, number: int) -> PortValue | None:
+        """One that the device itself says cannot be told is unknown; the others are told."""
+        try:
+            return await self.alpaca.number_of("getswitchvalue", ANSWER, Id=number)
+        except PytelError as error:
+            if "number" not in error.data or isinstance(error, ConnectionLost):
+                raise
+            return None
 
     async def write_port(self, port: SwitchPort, value: PortValue) -> None:
         """Set a port, and wait for one that takes its time (ISwitchV3)."""
@@ -106,3 +109,15 @@ class AlpacaSwitch(AlpacaDriver, BaseSwitch):
             return await self.alpaca.flag("canasync", ANSWER, Id=number)
         except (MethodNotFound, InvalidParams):
             return False
+
+
+def _by_name(found: Mapping[int, SwitchPort]) -> dict[str, tuple[int, SwitchPort]]:
+    """Ports by names of their own: the number is added to a name that several have."""
+    often = Counter(port.name for port in found.values())
+    named: dict[str, tuple[int, SwitchPort]] = {}
+    for number, port in found.items():
+        name = f"{port.name} {number}" if often[port.name] > 1 else port.name
+        while name in named or (name != port.name and name in often):
+            name += "'"
+        named[name] = (number, structs.replace(port, name=name))
+    return named

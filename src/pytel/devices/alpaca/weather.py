@@ -115,7 +115,7 @@ class AlpacaWeather(AlpacaDriver, WeatherStation):
                 "look at that sensor",
                 device=str(self.address),
             )
-        return value
+        return _as_ours(_SENSORS[sensor], value)
 
     async def _age(self, sensor: str) -> Seconds:
         """How old a sensor's value is; where the station does not know that, it is taken for fresh."""
@@ -129,3 +129,10 @@ class AlpacaWeather(AlpacaDriver, WeatherStation):
                 f"{self.address}: {sensor} has told {what}; look at the station", device=str(self.address)
             )
         return age
+
+
+def _as_ours(name: str, value: float) -> float:
+    """ASCOM's north is 360 degrees, since its 0 is a calm; a wet sensor of humidity tells a little more than all."""
+    if name == "wind_direction":
+        return value % 360.0
+    return min(value, 100.0) if name == "humidity" else value
