@@ -19,7 +19,7 @@ from pytel.services import Module, every
 from pytel.testing import Observatory
 
 from .site_kit import site_of
-from .stand_in import Fault, StandIn
+from .stand_in import SILENCE, Fault, StandIn
 
 pytestmark = pytest.mark.slow
 OPEN, CLOSED, OPENING, CLOSING, BROKEN = range(5)
@@ -129,6 +129,23 @@ async def test_a_closing_shutter_is_never_stopped(tmp_path: Path) -> None:
         shutter.status = CLOSED
         await until(lambda: status(observatory) is EnclosureStatus.CLOSED)
         assert set(shutter.since(before)) == {"closeshutter"}
+
+
+async def test_a_closing_whose_server_falls_silent_is_not_stopped_until_it_is_late(tmp_path: Path) -> None:
+    async with dome(tmp_path, closing_time="6 s") as (shutter, observatory):
+        shutter.status = OPEN
+        before = len(shutter.device.done)
+        shutter.safe = False
+        await until(lambda: shutter.status == CLOSING)
+        told = shutter.device.values["dome/shutterstatus"]
+        shutter.device.values["dome/shutterstatus"] = SILENCE
+        await until(lambda: status(observatory) is EnclosureStatus.ERROR)
+        await asyncio.sleep(2.0)
+        shutter.device.values["dome/shutterstatus"] = told
+        await asyncio.sleep(2.0)
+        assert set(shutter.since(before)) == {"closeshutter"}
+        await until(lambda: "abortslew" in shutter.since(before))
+        await until(lambda: shutter.since(before)[-1] == "closeshutter")
 
 
 async def test_the_slit_follows_unless_it_is_slaved_or_the_dome_closes(tmp_path: Path) -> None:

@@ -6,8 +6,9 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from pytel.base.errors import DeviceError, InvalidParams, MethodNotFound
-from pytel.base.units import Azimuth, Degrees, Duration
+from pytel.base import clock
+from pytel.base.errors import ConnectionLost, DeviceError, DeviceTimeout, InvalidParams, MethodNotFound, PytelError
+from pytel.base.units import Azimuth, Degrees, Duration, Seconds
 from pytel.devices.alpaca.device import ANSWER, AlpacaDriver
 from pytel.interfaces.enclosure import EnclosureStatus
 from pytel.services.alpaca_client import DEFAULT_SERVER
@@ -45,6 +46,7 @@ class AlpacaDome(AlpacaDriver, FollowingDome):
     device_type = "dome"
     kind = "dome"
     _turns = False
+    _closes_since: Seconds | None = None
 
     async def connect(self) -> None:
         """Connect."""
@@ -78,6 +80,7 @@ class AlpacaDome(AlpacaDriver, FollowingDome):
 
     async def begin_open(self) -> None:
         """Start to open."""
+        self._closes_since = None
         await self.alpaca.put("openshutter", ANSWER)
 
     async def begin_close(self) -> None:
@@ -92,8 +95,29 @@ class AlpacaDome(AlpacaDriver, FollowingDome):
             await self.halt()
             await self.alpaca.put("closeshutter", ANSWER)
 
+    async def begin_close_otherwise(self) -> None:
+        """Start to close after stopping; a closing that is under way is not stopped before it is late."""
+        if not await self._is_closing_in_time():
+            await self.halt()
+        await self.begin_close()
+
+    async def _is_closing_in_time(self) -> bool:
+        try:
+            status = (await self.read_enclosure()).status
+        except (ConnectionLost, DeviceTimeout):
+            raise
+        except PytelError:
+            return False
+        if status is not EnclosureStatus.CLOSING:
+            self._closes_since = None
+            return False
+        if self._closes_since is None:
+            self._closes_since = clock.elapsed()
+        return clock.elapsed() - self._closes_since < self.config.closing_time
+
     async def halt(self) -> None:
         """Stand still."""
+        self._closes_since = None
         await self.alpaca.put("abortslew", ANSWER)
 
     async def read_enclosure(self) -> EnclosureReading:
