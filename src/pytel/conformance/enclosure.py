@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from pytel.conformance.device import ANSWER
 from pytel.conformance.report import Deviation
 from pytel.conformance.trial import Trial
@@ -16,7 +18,7 @@ async def check_enclosure(trial: Trial) -> None:
     told = device.capabilities(EnclosureCapabilities)
     if told.opening_time <= 0 or told.closing_time <= 0:
         raise Deviation(f"it says that it opens in {told.opening_time:g} s and closes in {told.closing_time:g} s")
-    state = await device.state(EnclosureState)
+    state = await _known(trial)
     if not state.may_open and not state.reasons:
         raise Deviation("it may not open and does not tell why")
     if state.status is not EnclosureStatus.CLOSED:
@@ -32,6 +34,15 @@ async def check_enclosure(trial: Trial) -> None:
     else:
         trial.undo("closed again", lambda: _go(trial, "close", EnclosureStatus.CLOSED))
         await trial.step("opens", lambda: _go(trial, "open", EnclosureStatus.OPEN))
+
+
+async def _known(trial: Trial) -> EnclosureState:
+    """What it is, once its hardware has told; after a start that takes a while."""
+    with contextlib.suppress(Deviation):
+        return await trial.device.until(
+            EnclosureState, lambda now: now.status is not EnclosureStatus.UNKNOWN, "it was to know whether it is closed"
+        )
+    return await trial.device.state(EnclosureState)
 
 
 async def _go(trial: Trial, method: str, wanted: EnclosureStatus) -> None:

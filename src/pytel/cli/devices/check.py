@@ -121,17 +121,19 @@ def _needed(site: SiteFile, module: str) -> list[str]:
 
 
 async def _until_ready(link: _ClientLink, module: str) -> None:
-    """Wait for the device; why it does not come is told by the check. Raises `Timeout`."""
+    """Wait for the device. Raises `Timeout` with what keeps it from starting."""
     loop = asyncio.get_running_loop()
-    ends = loop.time() + _READY_WITHIN
+    ends, why = loop.time() + _READY_WITHIN, "state/log/pytel.log says why"
     while loop.time() < ends:
         with contextlib.suppress(PytelError):
             for told in await link.call("states.list", {}, 10.0):
-                is_its = told["publisher"] == module and ":Module:" in told["topic"]
-                if is_its and told["data"].get("status") in ("ready", "error"):
+                if told["publisher"] != module or ":Module:" not in told["topic"]:
+                    continue
+                if told["data"].get("status") in ("ready", "error"):
                     return
+                why = (told["data"].get("error") or {}).get("message", why)
         await asyncio.sleep(0.3)
-    raise Timeout(f"{module} is not ready after {_READY_WITHIN:g} s; state/log/pytel.log says why")
+    raise Timeout(f"{module} is not ready after {_READY_WITHIN:g} s: {why}")
 
 
 def print_report(report: Report) -> None:
