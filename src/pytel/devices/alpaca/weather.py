@@ -16,6 +16,7 @@ from pytel.interfaces.weather import WeatherState, WeatherStation
 from pytel.module.config import ModuleConfig
 from pytel.services import every
 from pytel.services.alpaca_client import DEFAULT_SERVER
+from pytel.services.weather_readings import plausible
 
 _SENSORS = {
     "CloudCover": "cloud_cover",
@@ -32,21 +33,6 @@ _SENSORS = {
     "WindSpeed": "wind_speed",
 }
 """The sensors of the standard; their units are ours."""
-_BOUNDS = {
-    "cloud_cover": (0.0, 100.0),
-    "dew_point": (-120.0, 60.0),
-    "humidity": (0.0, 110.0),
-    "pressure": (300.0, 1200.0),
-    "rain_rate": (0.0, 2000.0),
-    "sky_brightness": (-30.0, 30.0),
-    "sky_temperature": (-150.0, 80.0),
-    "seeing": (0.0, 100.0),
-    "temperature": (-100.0, 70.0),
-    "wind_direction": (0.0, 360.0),
-    "wind_gust": (0.0, 150.0),
-    "wind_speed": (0.0, 150.0),
-}
-"""What is beyond is a broken sensor and no weather."""
 
 
 class AlpacaWeather(AlpacaDriver, WeatherStation):
@@ -108,14 +94,7 @@ class AlpacaWeather(AlpacaDriver, WeatherStation):
 
     async def _value(self, sensor: str) -> float:
         value = await self.alpaca.number_of(sensor.lower(), ANSWER)
-        lowest, highest = _BOUNDS[_SENSORS[sensor]]
-        if not lowest <= value <= highest:
-            raise DeviceError(
-                f"{self.address}: {sensor} is told as {value:g}, which is not from {lowest:g} to {highest:g}; "
-                "look at that sensor",
-                device=str(self.address),
-            )
-        return _as_ours(_SENSORS[sensor], value)
+        return plausible(_SENSORS[sensor], value, str(self.address))
 
     async def _age(self, sensor: str) -> Seconds:
         """How old a sensor's value is; where the station does not know that, it is taken for fresh."""
@@ -129,10 +108,3 @@ class AlpacaWeather(AlpacaDriver, WeatherStation):
                 f"{self.address}: {sensor} has told {what}; look at the station", device=str(self.address)
             )
         return age
-
-
-def _as_ours(name: str, value: float) -> float:
-    """ASCOM's north is 360 degrees, since its 0 is a calm; a wet sensor of humidity tells a little more than all."""
-    if name == "wind_direction":
-        return value % 360.0
-    return min(value, 100.0) if name == "humidity" else value

@@ -19,6 +19,7 @@ from pytel.module.config import ModuleConfig
 from pytel.module.faults import Found
 from pytel.module.messages import Struct
 from pytel.services import every
+from pytel.services.weather_readings import plausible
 
 _PARAMETERS = "WEATHER_PARAMETERS"
 _SENSORS = frozenset(sensor.name for sensor in structs.fields(WeatherState)) - {"measured", "alerts"}
@@ -123,7 +124,7 @@ class IndiWeather(IndiDriver, WeatherStation):
                 f"{self.indi.name} has told no weather for {age:.0f} s; look at its station", device=str(self.address)
             )
         values = {
-            name: vector.number(sensor.parameter) * sensor.factor + sensor.offset
+            name: plausible(name, vector.number(sensor.parameter) * sensor.factor + sensor.offset, str(self.address))
             for name, sensor in self._sensors().items()
         }
         return WeatherState(measured=datetime.fromtimestamp(vector.updated, UTC), alerts=self._alerts(), **values)
