@@ -90,7 +90,12 @@ async def test_a_dome_opens_follows_and_closes_when_it_is_unsafe(alpaca_server: 
 
 
 @pytest.mark.parametrize(
-    "seconds", [2.0, 25.0, pytest.param(300.0, marks=[pytest.mark.soak, pytest.mark.timeout(600)])]
+    "seconds",
+    [
+        pytest.param(2.0, marks=pytest.mark.timeout(240)),
+        pytest.param(25.0),
+        pytest.param(300.0, marks=[pytest.mark.soak, pytest.mark.timeout(600)]),
+    ],
 )
 async def test_after_a_cut_the_dome_closes(alpaca_server: str, tmp_path: Path, seconds: float) -> None:
     cable = Cable(alpaca_server)
@@ -104,7 +109,9 @@ async def test_after_a_cut_the_dome_closes(alpaca_server: str, tmp_path: Path, s
             before = len(cable.heard)
             cable.restore()
             if seconds < 10.0:
-                await until(lambda: is_safe(observatory))
+                await asyncio.sleep(60.0)
+                assert is_safe(observatory)
+                assert status(observatory) is EnclosureStatus.OPEN, "a short cut costs nothing"
                 before, cable.restored = len(cable.heard), asyncio.get_running_loop().time()
                 await say_safe(alpaca_server, safe=False)
             closing = await until(lambda: [when for when, line in cable.heard[before:] if "closeshutter" in line])

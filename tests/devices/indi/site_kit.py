@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
-from indi_kit import CAMERA, DOME, FOCUSER, MOUNT, ROTATOR, WEATHER, WHEEL, IndiServer, Starter
+from indi_kit import CAMERA, DOME, FOCUSER, GUIDER, MOUNT, ROTATOR, WEATHER, WHEEL, IndiServer, Starter
 from pytel.testing import Observatory
 
 SIMULATORS = {
@@ -24,6 +24,8 @@ SIMULATORS = {
     "lamp": "indi_simulator_lightpanel",
     "guider": "indi_simulator_telescope",
     "gps": "indi_simulator_gps",
+    "guide_camera": "indi_simulator_guide",
+    "st4": "indi_simulator_guide",
 }
 PATIENCE = 60.0
 
@@ -43,6 +45,8 @@ def modules(server: str) -> dict[str, dict[str, Any]]:
         "roof": {"type": "indi-roof", "device": "RollOff Simulator", **at},
         "lamp": {"type": "indi-cover", "device": "Light Panel Simulator", "poll_period": "1 s", **at},
         "guider": {"type": "indi-guide-port", "device": MOUNT, **at},
+        "guide_camera": {"type": "indi-camera", "device": GUIDER, **at},
+        "st4": {"type": "indi-guide-port", "device": GUIDER, **at},
         "gps": {"type": "indi-time", "device": "GPS Simulator", "period": "5 s", **at},
         "safety": {
             "type": "weather-safety",

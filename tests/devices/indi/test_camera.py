@@ -18,6 +18,8 @@ from pytel.interfaces import (
     CameraState,
     CameraStatus,
     FrameType,
+    GuideDirection,
+    GuidePort,
     ImageRef,
     IndiProperties,
     Window,
@@ -114,3 +116,13 @@ async def test_the_cooler_is_set(indi_server: Starter, tmp_path: Path) -> None:
         await observatory.find(Camera).set_cooling(-10.0)
         await until(lambda: (observatory.state(CameraState).temperature or 0.0) < -1.0)
         assert observatory.state(CameraState).setpoint == -10.0
+
+
+async def test_a_guide_camera_takes_guide_frames_and_gives_pulses(indi_server: Starter, tmp_path: Path) -> None:
+    async with site_of(indi_server, tmp_path, "store", "guide_camera", "st4") as (observatory, _):
+        frame = await observatory.image(await observatory.find(Camera).take_guide_frame(0.5))
+        assert frame.pixels.ndim == 2
+        assert frame.header["EXPTIME"] == pytest.approx(0.5)
+        port = observatory.find(GuidePort)
+        await port.pulse_guide(GuideDirection.NORTH, 0.3)
+        await port.pulse_guide(GuideDirection.WEST, 0.3)
