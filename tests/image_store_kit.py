@@ -83,7 +83,7 @@ class Served:
                 writer.write(request)
                 await writer.drain()
             with contextlib.suppress(TimeoutError, ConnectionError):
-                async with asyncio.timeout(5):
+                async with asyncio.timeout(20):
                     while chunk := await reader.read(2**16):
                         answer += chunk
         finally:

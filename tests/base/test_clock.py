@@ -140,5 +140,5 @@ async def test_sleep_until_sees_a_clock_that_was_set_forward(monkeypatch: pytest
     scaled = clock.ScaledClock(site_epoch=1e9, real_epoch=time.time(), rate=1.0)
     with clock.using(scaled):
         asyncio.get_running_loop().call_later(0.01, setattr, scaled, "real_epoch", scaled.real_epoch - 3600)
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(10):
             await clock.sleep_until(1e9 + 1800)

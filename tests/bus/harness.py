@@ -20,7 +20,7 @@ from pytel.module.runtime import ModuleRuntime
 from pytel.module.site import SiteInfo
 
 I = TypeVar("I", bound=Interface)  # noqa: E741 - the interface
-PATIENCE = 5.0
+PATIENCE = 20.0
 """Real seconds for what should come at once; generous, since a bus may be a server on a busy machine."""
 
 

@@ -52,7 +52,7 @@ class Line:
         await self.writer.drain()
 
     async def receive(self) -> Any:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             return json.loads(await self.reader.readline())
 
     async def ask(self, method: str, params: Any = None) -> Any:
@@ -112,7 +112,7 @@ async def test_errors_keep_name_and_data(house: House) -> None:
 async def test_an_error_whose_data_json_cannot_hold_is_an_error(house: House) -> None:
     line = await house.line()
     await line.send(b'{"jsonrpc": "2.0", "id": 7, "method": "echo.stumble"}\n')
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         text = await line.reader.readline()
     error = json.loads(text, parse_constant=pytest.fail)["error"]
     assert (error["message"], error["data"]["name"]) == ("odd", "LimitExceeded")

@@ -354,7 +354,7 @@ async def test_a_job_of_a_module_that_crashed_and_restarted_is_lost(site: BusHar
     await site.crash("worker")
     await site.start(WorkerModule, "worker")
     with pytest.raises(JobLost, match="worker"):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await job
 
 
@@ -382,10 +382,10 @@ async def test_a_job_goes_on_while_the_bus_is_down(site: BusHarness) -> None:
     waiting = asyncio.create_task(result(job))
     await asyncio.sleep(0.05)
     await site.stop_bus()
-    await asyncio.sleep(0.4)
+    await until(lambda: ended(runtime.module))
     assert ended(runtime.module) == "done"
     await site.start_bus()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         assert await waiting == "worked for caller"
 
 
@@ -394,10 +394,10 @@ async def test_jobs_begin_only_when_the_module_can_be_reached(site: BusHarness) 
     worker = (await caller(site)).find(Worker)
     await site.stop_bus()
     with pytest.raises((ConnectionLost, ModuleNotFound)):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await worker.work(0)
     await site.start_bus()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         assert await worker.work(0) == "worked for caller"
 
 

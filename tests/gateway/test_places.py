@@ -26,7 +26,7 @@ async def health(house: House) -> tuple[int, dict[str, Any], bytes]:
     """What one more connection is told: status, body and head."""
     reader, writer = await asyncio.open_connection("127.0.0.1", int(house.url.rpartition(":")[2]))
     writer.write(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         head, _, body = (await reader.read()).partition(b"\r\n\r\n")
     writer.close()
     return int(head.split()[1]), json.loads(body), head
@@ -69,7 +69,7 @@ async def test_those_who_are_refused_take_no_places_and_are_not_kept(
         served = await opened(house, 10)
         silent = await opened(house, 6)
         for reader, writer in silent:  # those beyond three are cut at once, the three soon
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(20):
                 with contextlib.suppress(ConnectionError):
                     assert await reader.read() == b""
             writer.close()

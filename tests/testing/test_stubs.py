@@ -168,5 +168,5 @@ def test_files_of_the_module_are_gone_afterwards() -> None:
 async def test_stubs_work_on_the_clock_on_the_wall_too() -> None:
     async with alone(DewWatch, stubs=[stub(Notifier), stub(WeatherStation)]) as (_, bus):
         bus.publish(wet())
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await bus.called("notify")

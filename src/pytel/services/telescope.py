@@ -315,9 +315,9 @@ class BaseTelescope(Module, Telescope, FitsHeaderProvider, ABC):
         reading = await self._look()
         if not reading.tracking:
             raise DeviceError(f"{self.address} does not track; slew to a target first", device=str(self.address))
-        await self._move(TelescopeStatus.SLEWING, lambda: self.begin_offset(ra, dec), lambda now: 0.0, distance=1.0)
-        self._offset = (self._offset[0] + ra, self._offset[1] + dec)
-        self._look_again.set()
+        await self._move(
+            TelescopeStatus.SLEWING, lambda: self.begin_offset(ra, dec), lambda now: 0.0, distance=1.0, offset=(ra, dec)
+        )
 
     @rpc(long=True)
     async def guide(self, ra: Arcsec, dec: Arcsec) -> None:
@@ -405,9 +405,11 @@ class BaseTelescope(Module, Telescope, FitsHeaderProvider, ABC):
         begin: Callable[[], Awaitable[None]],
         off: Callable[[MountReading], Degrees],
         distance: Degrees = FARTHEST,
+        offset: tuple[Arcsec, Arcsec] = (0.0, 0.0),
     ) -> None:
         """Begin a motion and wait for its end; whatever goes wrong, the mount is stopped.
 
+        The state that tells its end tells the `offset` that it made as well: guiders know an offset from a slew by it.
         An equatorial mount may go a long way round to a place that is near: the time-out is that of half a turn.
         """
         self._stopped.clear()
@@ -424,6 +426,7 @@ class BaseTelescope(Module, Telescope, FitsHeaderProvider, ABC):
         finally:
             self._motion = None
             self._look_again.set()
+        self._offset = (self._offset[0] + offset[0], self._offset[1] + offset[1])
         self._tell(self._state_of(reading))
         self.clear_alarm("limits")
         self.clear_alarm("motion")

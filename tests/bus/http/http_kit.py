@@ -91,7 +91,7 @@ class Stream:
         self._read: list[sse.Event] = []
 
     async def next(self) -> sse.Event:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while not self._read:
                 piece = await self._response.content.readany()
                 if not piece:

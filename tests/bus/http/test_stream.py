@@ -136,7 +136,7 @@ async def test_a_quiet_stream_shows_that_its_module_lives(http_site: HttpSite, m
     monkeypatch.setattr("pytel.bus.http.app.HEARTBEAT", 0.02)
     await http_site.member("sender")
     async with curl(http_site, "sender") as otto, otto.session.get(f"{otto.url}/events") as response:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             read = b""
             while read.count(b"\n:\n\n") < 1 and read.count(b":\n\n") < 3:
                 read += await response.content.readany()

@@ -253,7 +253,7 @@ def test_no_stanza_raises_and_no_task_dies(came: list[Element]) -> None:
         good = Element(f"{{{names.CLIENT}}}iq", {"type": "set", "id": "last", "from": "camera@pytel.test/pytel"})
         SubElement(good, f"{{{names.JSON}}}json").text = '{"jsonrpc":"2.0","id":7,"method":"say","params":[42]}'
         subject.receive(good)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while not any("'last'" in text or '"last"' in text for text in subject.wire.written):  # noqa: ASYNC110
                 await asyncio.sleep(0)
         await subject.end()

@@ -133,9 +133,10 @@ async def test_jobs_go_on_and_their_callers_get_the_results(site: OwnSite, how: 
     waiting = [asyncio.create_task(wait(job)) for job in jobs]
     caller.latest(WorkerState)
     await site.go_down(how)
-    await asyncio.sleep(2.2)
-    assert isinstance(worker.module, WorkerModule)
-    assert worker.module.ended == "done"
+    module = worker.module
+    assert isinstance(module, WorkerModule)
+    await until(lambda: module.ended)
+    assert module.ended == "done"
     await site.start_bus()
     async with asyncio.timeout(30):
         assert await asyncio.gather(*waiting) == ["worked for caller"]

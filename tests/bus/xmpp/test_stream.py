@@ -63,7 +63,7 @@ async def test_a_live_connection_has_what_we_touch() -> None:
         assert isinstance(one._run_out_filters, asyncio.Task), MOVED.format(what="_run_out_filters")
         gone = one.disconnected
         one.transport.abort()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await gone
 
 

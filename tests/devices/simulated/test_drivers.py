@@ -49,7 +49,7 @@ from pytel.interfaces.telescope import Telescope, TelescopeCapabilities, Telesco
 from pytel.interfaces.weather import WeatherState
 from pytel.module.runtime import ModuleRuntime
 from pytel.module.site import SiteInfo
-from pytel.services import Module, in_thread
+from pytel.services import Module, in_thread, on
 from pytel.sky.coordinates import altaz_to_radec, offset_by
 
 START = datetime(2026, 1, 10, 20, tzinfo=UTC)
@@ -173,6 +173,35 @@ def test_the_telescope_slews_tracks_and_parks(play: Play) -> None:
         await mount.park()
         await mount.unpark()
         assert told(site).status is TelescopeStatus.IDLE
+
+    play(scenario)
+
+
+def test_the_state_that_tells_the_end_of_an_offset_tells_the_offset(play: Play) -> None:
+    class Listener(Module):
+        """Notes what the telescope tells."""
+
+        async def on_start(self) -> None:
+            self.states: list[TelescopeState] = []
+
+        @on(TelescopeState, policy="all")
+        async def noted(self, state: TelescopeState) -> None:
+            self.states.append(state)
+
+    async def scenario(site: Site) -> None:
+        mount = await telescope(site)
+        listener = (await site.start(Listener, "listener")).module
+        assert isinstance(listener, Listener)
+        await mount.move_radec(*site.high())
+        await clock.sleep(10)
+        listener.states.clear()
+        await mount.offset_radec(30.0, -20.0)
+        await clock.sleep(10)
+        course = [state.status for state in listener.states]
+        assert course.count(TelescopeStatus.SLEWING) >= 1
+        arrived = listener.states[len(course) - course[::-1].index(TelescopeStatus.SLEWING) :]
+        assert arrived
+        assert {(state.offset_ra, state.offset_dec) for state in arrived} == {(30.0, -20.0)}
 
     play(scenario)
 
