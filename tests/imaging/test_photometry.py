@@ -45,6 +45,19 @@ def test_fluxes_are_total_and_their_errors_true() -> None:
     assert 0.6 < float(np.std(pull)) < 1.5
 
 
+def test_what_the_light_outside_the_aperture_is_good_to_is_told() -> None:
+    pulls = []
+    for seed in range(20):
+        image = sky(grid(8_000.0, count=4), seed=seed)
+        background = measure_background(image)
+        found = measure_flux(image - background.surface, find_sources(image), noise=background.noise, fwhm=4.0)
+        good = ~found.doubtful
+        mean = float(np.mean(found.flux[good])) / 8_000.0 - 1
+        share = float(np.mean(found.error[good])) / 8_000.0 / np.sqrt(good.sum())
+        pulls.append(mean / np.hypot(share, found.correction_error))
+    assert 0.4 < float(np.sqrt(np.mean(np.square(pulls)))) < 1.6
+
+
 def test_background_and_noise_are_those_of_the_sky() -> None:
     background = measure_background(sky(grid(5000.0)))
     assert background.level == pytest.approx(200.0, rel=0.01)

@@ -77,7 +77,7 @@ class KilledSite:
         import json
         import socket
 
-        from pytel.bus.control_socket import reachable
+        from pytel.base.unix_sockets import reachable
 
         with (
             socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection,

@@ -13,18 +13,18 @@ import pwd
 import socket
 import struct
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pytel.base.errors import (
-    ConfigError,
     InternalError,
     InvalidParams,
     InvalidRequest,
     MethodNotFound,
 )
 from pytel.base.threads import in_thread
+from pytel.base.unix_sockets import listen_at
 from pytel.bus import envelope, jsonrpc
 from pytel.bus.contract import (
     Builtin,
@@ -39,29 +39,9 @@ from pytel.bus.door import NOBODY, Door, Own, Visitor
 from pytel.bus.publications import told
 
 MAX_LINE = 1 << 20
-MAX_PATH = 107
 MAX_IN_FLIGHT = 32
 QUEUE = 1000
 """Publications that wait for a slow client; beyond, the oldest are dropped and counted."""
-
-
-@contextlib.contextmanager
-def reachable(path: Path) -> Iterator[str]:
-    """A name for a socket that fits into the 108 bytes of a socket address, however long its path is.
-
-    Raises `ConfigError` where the system has no such name.
-    """
-    if len(os.fsencode(path)) <= MAX_PATH:
-        yield str(path)
-        return
-    descriptor = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        short = Path(f"/proc/self/fd/{descriptor}")
-        if not short.exists():
-            raise ConfigError(f"the path of {path} is too long for a socket; choose a shorter state directory")
-        yield str(short / path.name)
-    finally:
-        os.close(descriptor)
 
 
 class ControlSocket:
@@ -83,7 +63,8 @@ class ControlSocket:
         self.door.open()
         if not listening:
             return
-        listener = await in_thread(_listen, self.path)
+        await in_thread(self.path.parent.mkdir, parents=True, exist_ok=True)
+        listener = await in_thread(listen_at, self.path)
         self._server = await asyncio.start_unix_server(self._accept, sock=listener, limit=MAX_LINE)
 
     async def stop(self) -> None:
@@ -133,23 +114,6 @@ class Mute:
     async def handle_call(self, call: Call) -> Builtin:
         """Refuse. Raises `MethodNotFound`."""
         raise MethodNotFound("this is a door for callers, not a module")
-
-
-def _listen(path: Path) -> socket.socket:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.unlink(missing_ok=True)
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    before = os.umask(0o177)
-    try:
-        with reachable(path) as name:
-            listener.bind(name)
-    except BaseException:
-        listener.close()
-        raise
-    finally:
-        os.umask(before)
-    listener.setblocking(False)
-    return listener
 
 
 async def _origin_of(writer: asyncio.StreamWriter) -> Origin:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytel.base.errors import ConnectionLost, PytelError, Timeout
-from pytel.bus.control_socket import reachable
+from pytel.base.unix_sockets import reachable
 
 if TYPE_CHECKING:
     from pytel.cli.remote import Account

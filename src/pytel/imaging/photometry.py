@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,9 @@ _USUAL = 3.5
 """Exponents of Moffat profiles; 4.765 is that of turbulent air (Trujillo et al. 2001), 20 as good as Gaussian."""
 _MODEL_ERROR = 0.002
 """What the profile is good to, from step to step."""
+_BEYOND_ERROR = 0.3
+"""What the profile is good to beyond the largest aperture, as a share of the light there."""
+_RESAMPLED = 25
 _CUT = 0x10 | 0x20
 """SEP's flags of apertures that are cut off, or have masked pixels."""
 _FEWEST = 5
@@ -46,8 +49,9 @@ class NoZeroPoint(PytelError):
 class Photometry:
     """Total fluxes and their errors (1 sigma), in the unit of the pixels; an element for each source.
 
-    `radius` is the aperture (pixels), `correction` the light outside of it as a factor. `doubtful` are sources with a
-    neighbour whose light falls into the aperture, with masked pixels in it, or at the edge.
+    `radius` is the aperture (pixels), `correction` the light outside of it as a factor; `correction_error` is what that
+    factor is good to (1 sigma, relative), which is no part of `error` since all sources have it in common. `doubtful`
+    are sources with a neighbour whose light falls into the aperture, with masked pixels in it, or at the edge.
     """
 
     flux: Values
@@ -55,11 +59,12 @@ class Photometry:
     doubtful: Mask
     radius: float
     correction: float
+    correction_error: float
 
 
 @dataclass(frozen=True)
 class ZeroPoint:
-    """The magnitude that gives one electron per second in this frame, with its error (1 sigma of the mean).
+    """The magnitude that gives one electron per second in this frame, with its error (1 sigma).
 
     `scatter` is that of the stars, in magnitudes; `stars` how many agree.
     """
@@ -86,14 +91,16 @@ def measure_flux(
     """
     if not len(sources):
         nothing = np.empty(0)
-        return Photometry(nothing, nothing, np.empty(0, np.bool_), _RADII[_SMALL] * fwhm, 1.0)
+        return Photometry(nothing, nothing, np.empty(0, np.bool_), _RADII[_SMALL] * fwhm, 1.0, 0.0)
     radii = _RADII * fwhm
     radius = float(radii[_SMALL])
     level = _ring_level(pixels, sources, fwhm, mask)
     flux, error, cut = _sums(pixels, sources, radius, level, noise, gain, mask)
     alone = _neighbour_distance(sources) > 2.5 * radius
-    correction = _growth(pixels, sources, radii, level, fwhm, mask)
-    return Photometry(flux * correction, error * correction, ~alone | cut, radius, correction)
+    growth = _growth(pixels, sources, radii, level, fwhm, mask)
+    return Photometry(
+        flux * growth.factor, error * growth.factor, ~alone | cut, radius, growth.factor, growth.relative_error
+    )
 
 
 def _sums(
@@ -157,9 +164,14 @@ def _neighbour_distance(sources: SourceList) -> Values:
     return out
 
 
+class _Growth(NamedTuple):
+    factor: float
+    relative_error: float
+
+
 def _growth(
     pixels: NDArray[np.float32], sources: SourceList, radii: Values, level: Values, fwhm: float, mask: Mask | None
-) -> float:
+) -> _Growth:
     """By how much the light of a star grows from the small aperture to all of it.
 
     Each step of the curve is a median over stars that stand alone. A Moffat profile is fitted to the steps; it stands
@@ -173,17 +185,37 @@ def _growth(
     sums = np.array([sep.sum_circle(pixels, x, y, r, mask=mask, subpix=5)[0] - sky * math.pi * r**2 for r in radii])
     sums = sums[:, (sums > 0).all(axis=0)]
     if sums.shape[1] < 3:
-        return float(1 / _enclosed(radii[_SMALL], 0.5 * fwhm / math.sqrt(2 ** (1 / _USUAL) - 1), _USUAL))
+        return _usual_growth()
     ratios = sums[1:] / sums[:-1]
+    found = _grown(ratios, radii, fwhm)
+    # How far it depends on which stars there are (bootstrap; the same frame gives the same error).
+    drawn = np.random.default_rng(0).integers(0, ratios.shape[1], (_RESAMPLED, ratios.shape[1]))
+    spread = np.std([_grown(ratios[:, chosen], radii, fwhm).factor for chosen in drawn], ddof=1) / found.factor
+    return found._replace(relative_error=math.hypot(found.relative_error, float(spread)))
+
+
+def _grown(ratios: Values, radii: Values, fwhm: float) -> _Growth:
+    """The growth by the steps of some stars; the error is that of the profile alone."""
     steps = np.median(ratios, axis=1)
     scatter = 1.4826 * np.median(np.abs(ratios - steps[:, None]), axis=1)
-    errors = np.maximum(1.25 * scatter / math.sqrt(sums.shape[1]), 1e-4)
+    errors = np.maximum(1.25 * scatter / math.sqrt(ratios.shape[1]), 1e-4)
     width, exponent = _moffat(radii[_SMALL:], steps[_SMALL:], errors[_SMALL:], fwhm)
     modelled = _enclosed(radii, width, exponent)
     expected = modelled[1:] / modelled[:-1]
     share = _MODEL_ERROR**2 / (_MODEL_ERROR**2 + errors**2)
     mixed = share * steps + (1 - share) * expected
-    return float(np.prod(mixed[_SMALL:]) / modelled[-1])
+    doubt = np.linalg.norm((1 - share[_SMALL:]) * _MODEL_ERROR)
+    beyond = _BEYOND_ERROR * (1 - modelled[-1])
+    return _Growth(float(np.prod(mixed[_SMALL:]) / modelled[-1]), float(np.hypot(doubt, beyond)))
+
+
+def _usual_growth() -> _Growth:
+    """What is to be expected where no star shows it."""
+    steeper, usual, flatter = (
+        1 / _enclosed(_RADII[_SMALL], 0.5 / math.sqrt(2 ** (1 / exponent) - 1), exponent)
+        for exponent in (4.765, _USUAL, 2.5)
+    )
+    return _Growth(float(usual), float((flatter - steeper) / 2 / usual))
 
 
 def _enclosed(radius: Any, width: Any, exponent: Any) -> Any:
@@ -203,12 +235,19 @@ def _moffat(radii: Values, steps: Values, errors: Values, fwhm: float) -> tuple[
 
 
 def find_zero_point(
-    flux: Values, error: Values, magnitudes: Values, exposure_time: Duration, *, fewest: int = _FEWEST
+    flux: Values,
+    error: Values,
+    magnitudes: Values,
+    exposure_time: Duration,
+    *,
+    common_error: float = 0.0,
+    fewest: int = _FEWEST,
 ) -> ZeroPoint:
     """Find the zero point of stars that were matched with a catalogue: fluxes in electrons, catalogue magnitudes.
 
     A weighted mean of what is within 3 standard deviations of the median, so that variable, blended and wrongly
-    matched stars do not count. Raises `NoZeroPoint` with fewer than `fewest` stars.
+    matched stars do not count. `common_error` is the relative error that all fluxes have in common. Raises
+    `NoZeroPoint` with fewer than `fewest` stars.
     """
     usable = (flux > 0) & (error > 0) & np.isfinite(magnitudes) & (flux > 10 * error)
     if usable.sum() < fewest or exposure_time <= 0:
@@ -231,7 +270,7 @@ def find_zero_point(
     scatter = float(np.sqrt(np.average(np.square(each[kept] - mean), weights=weight[kept])))
     effective = float(weight[kept].sum() ** 2 / np.square(weight[kept]).sum())
     error_of_mean = max(scatter / math.sqrt(max(effective - 1, 1)), float(1 / math.sqrt(weight[kept].sum())))
-    return ZeroPoint(mean, error_of_mean, scatter, int(kept.sum()))
+    return ZeroPoint(mean, math.hypot(error_of_mean, 1.0857 * common_error), scatter, int(kept.sum()))
 
 
 def _weighted_median(values: Values, weights: Values) -> float:

@@ -7,7 +7,6 @@ import contextlib
 import logging
 import os
 import signal
-import socket
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -15,7 +14,7 @@ import msgspec
 
 from pytel.base.errors import Conflict
 from pytel.base.memory import give_back_memory
-from pytel.bus.control_socket import reachable
+from pytel.base.unix_sockets import listen_at
 from pytel.module.hosted import BusFactory, HostedModule
 from pytel.module.process_wire import (
     BEAT,
@@ -56,7 +55,7 @@ class ModuleProcess:
         """Run modules; returns the exit status."""
         path = self._directory / SOCKET
         with _ended_by(self._done.set):
-            server = await asyncio.start_unix_server(self._serve, sock=_listening(path), limit=LONGEST_LINE)
+            server = await asyncio.start_unix_server(self._serve, sock=listen_at(path), limit=LONGEST_LINE)
             self._wanted.put_nowait(Want(serial=0, modules=tuple(modules)))
             working = asyncio.create_task(self._do_what_is_wanted(), name="wanted modules")
             beating = asyncio.create_task(self._beat(), name="heartbeat")
@@ -164,22 +163,6 @@ class ModuleProcess:
 async def _ended(task: asyncio.Task[None]) -> None:
     task.cancel()
     await asyncio.wait([task])
-
-
-def _listening(path: Path) -> socket.socket:
-    path.unlink(missing_ok=True)  # the lock of the directory says that whoever listened there is dead
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    before = os.umask(0o177)
-    try:
-        with reachable(path) as name:
-            listener.bind(name)
-    except BaseException:
-        listener.close()
-        raise
-    finally:
-        os.umask(before)
-    listener.setblocking(False)
-    return listener
 
 
 @contextlib.contextmanager

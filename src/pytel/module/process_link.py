@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from pytel.base.threads import in_thread
-from pytel.bus.control_socket import reachable
+from pytel.base.unix_sockets import reachable
 from pytel.module.process_wire import LONGEST_LINE, Report, Want
 
 _RETRY = 0.05

@@ -9,13 +9,13 @@ import asyncio
 import contextlib
 import re
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 from pytel.base.errors import ConnectionLost, DeviceError, DeviceTimeout, InvalidParams, MethodNotFound, PytelError
 from pytel.base.units import Seconds
 from pytel.services.alpaca_client import AlpacaClient
 
-KINDS = (
+DeviceKind = Literal[
     "camera",
     "covercalibrator",
     "dome",
@@ -26,9 +26,10 @@ KINDS = (
     "safetymonitor",
     "switch",
     "telescope",
-    "video",
-)
-"""The kinds of devices of the standard."""
+]
+"""The kinds of devices of the standard that pytel knows."""
+KINDS = (*get_args(DeviceKind), "video")
+"""All kinds of devices of the standard."""
 MAX_DEVICES = 100
 _MOST_OF_A_KIND = 8
 _LONGEST_TEXT = 80
@@ -170,4 +171,4 @@ def cleaned(text: str) -> str:
     return " ".join("".join(sign if sign.isprintable() else " " for sign in text[:1000]).split())[:_LONGEST_TEXT]
 
 
-__all__ = ["KINDS", "MAX_DEVICES", "AlpacaDevice", "AlpacaServer", "cleaned", "describe"]
+__all__ = ["KINDS", "MAX_DEVICES", "AlpacaDevice", "AlpacaServer", "DeviceKind", "cleaned", "describe"]

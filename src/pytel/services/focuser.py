@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
-from pytel.base import clock
-from pytel.base.errors import Cancelled, DeviceError, DeviceTimeout, PytelError
+from pytel.base.errors import DeviceError, PytelError
 from pytel.base.files import write_atomically
 from pytel.base.threads import in_thread
-from pytel.base.units import Celsius, Duration, Millimetres, Seconds
+from pytel.base.units import Celsius, Millimetres, Seconds
 from pytel.interfaces.fitsheaders import Card, ExposureMoment, FitsHeaderProvider
 from pytel.interfaces.focuser import Focuser, FocuserCapabilities, FocuserState
 from pytel.interfaces.motion import MotionStatus
 from pytel.module import Capabilities, limit, rpc
-from pytel.module.config import ModuleConfig
 from pytel.module.handlers import every
-from pytel.services.module import Module
-from pytel.services.timing import MARGIN, answered, patient
-
-_POLL = 0.5
+from pytel.services.axis import BaseAxis
+from pytel.services.timing import answered
 
 
 class FocuserReading(NamedTuple):
@@ -34,10 +29,10 @@ class FocuserReading(NamedTuple):
     temperature: Celsius | None = None
 
 
-class BaseFocuser(Module, Focuser, FitsHeaderProvider, ABC):
+class BaseFocuser(BaseAxis[FocuserReading], Focuser, FitsHeaderProvider, ABC):
     """What all focusers share. The offset is kept on disk, so that a restart does not take it for the base position."""
 
-    class Config(ModuleConfig, frozen=True, kw_only=True):
+    class Config(BaseAxis.Config, frozen=True, kw_only=True):
         """Travel and speed."""
 
         min_position: Millimetres = 0.0
@@ -45,9 +40,6 @@ class BaseFocuser(Module, Focuser, FitsHeaderProvider, ABC):
         step: Millimetres = 0.001
         speed: float = 1.0
         """Millimetres per second."""
-        extra_time: Duration = 5.0
-        answer_time: Duration = 5.0
-        poll_period: Duration = 30.0
 
     config: Config
     _offset: Millimetres = 0.0
@@ -63,15 +55,11 @@ class BaseFocuser(Module, Focuser, FitsHeaderProvider, ABC):
     async def begin_move(self, position: Millimetres) -> None:
         """Start to move."""
 
-    @abstractmethod
-    async def halt(self) -> None:
-        """Stop at once."""
-
     # state
 
     async def on_start(self) -> None:
         """Reach the focuser once before serving."""
-        self._stopped = asyncio.Event()
+        await super().on_start()
         self._offset = await in_thread(_read_offset, self._file)
         await self._look()
 
@@ -130,11 +118,6 @@ class BaseFocuser(Module, Focuser, FitsHeaderProvider, ABC):
         await in_thread(_write_offset, self._file, offset)
         await self._move(target)
 
-    async def stop(self) -> None:
-        """Stop at once; the job under way ends with `Cancelled`."""
-        self._stopped.set()
-        await self._command_halt()
-
     def estimate_set_focus(self, position: Millimetres) -> Seconds:
         """From the distance."""
         return self._duration(position + self._offset)
@@ -152,40 +135,12 @@ class BaseFocuser(Module, Focuser, FitsHeaderProvider, ABC):
         self._stopped.clear()
         reading = await self._look()
         expected = abs(target - reading.position) / self.config.speed
-        try:
-            await answered(self.begin_move(target), self.config.answer_time, str(self.address), "begin to move")
-            await self._arrived(target, expected * MARGIN + patient(self.config.extra_time, 2.0))
-        except BaseException:
-            await self._halt_quietly()
-            raise
-
-    async def _arrived(self, target: Millimetres, patience: Seconds) -> None:
-        ends = clock.time() + patience
-        while True:
-            reading = await self._look()
-            if self._stopped.is_set():
-                raise Cancelled(f"{self.address} was stopped")
-            if not reading.moving:
-                break
-            if clock.time() >= ends:
-                raise DeviceTimeout(
-                    f"{self.address} still moves after {patience:.0f} s; look at its motor", device=str(self.address)
-                )
-            await clock.wait_for_event(self._stopped, _POLL)
+        reading = await self._travel(self.begin_move(target), expected)
         if abs(reading.position - target) > 2 * self.config.step:
             raise DeviceError(
                 f"{self.address} stands at {reading.position:.3f} mm, not at {target:.3f} mm; look at its motor",
                 device=str(self.address),
             )
-
-    async def _command_halt(self) -> None:
-        await answered(self.halt(), self.config.answer_time, str(self.address), "stop")
-
-    async def _halt_quietly(self) -> None:
-        try:
-            await self._command_halt()
-        except PytelError as error:
-            self.log.warning("it could not be stopped: %s", error)
 
     # header cards
 
@@ -202,8 +157,10 @@ class BaseFocuser(Module, Focuser, FitsHeaderProvider, ABC):
 def _read_offset(file: Path) -> Millimetres:
     try:
         return msgspec.json.decode(file.read_bytes(), type=float)
-    except (OSError, msgspec.DecodeError):
+    except FileNotFoundError:
         return 0.0
+    except msgspec.DecodeError as error:
+        raise DeviceError(f"{file} is damaged: {error}; remove it, and focus again") from error
 
 
 def _write_offset(file: Path, offset: Millimetres) -> None:

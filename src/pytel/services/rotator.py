@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 from abc import ABC, abstractmethod
 from pathlib import Path
@@ -11,21 +10,18 @@ from typing import Annotated, NamedTuple
 import msgspec
 from msgspec import Meta
 
-from pytel.base import clock
-from pytel.base.errors import Cancelled, DeviceError, DeviceTimeout, LimitExceeded, PytelError
+from pytel.base.errors import DeviceError, LimitExceeded, PytelError
 from pytel.base.files import write_atomically
 from pytel.base.threads import in_thread
-from pytel.base.units import Degrees, DegreesPerSecond, Duration, Seconds
+from pytel.base.units import Degrees, DegreesPerSecond, Seconds
 from pytel.interfaces.fitsheaders import Card, ExposureMoment, FitsHeaderProvider
 from pytel.interfaces.motion import MotionStatus
 from pytel.interfaces.rotator import PositionAngle, Rotator, RotatorCapabilities, RotatorState
 from pytel.module import Capabilities, limit, rpc
-from pytel.module.config import ModuleConfig
 from pytel.module.handlers import every
-from pytel.services.module import Module
-from pytel.services.timing import MARGIN, answered, patient
+from pytel.services.axis import BaseAxis
+from pytel.services.timing import answered
 
-_POLL = 0.5
 _TURN = 360.0
 
 
@@ -36,10 +32,10 @@ class RotatorReading(NamedTuple):
     moving: bool
 
 
-class BaseRotator(Module, Rotator, FitsHeaderProvider, ABC):
+class BaseRotator(BaseAxis[RotatorReading], Rotator, FitsHeaderProvider, ABC):
     """What all rotators share: position angle = mechanical angle times sense plus zero; the zero is kept on disk."""
 
-    class Config(ModuleConfig, frozen=True, kw_only=True):
+    class Config(BaseAxis.Config, frozen=True, kw_only=True):
         """Travel, speed and sense."""
 
         min_mechanical: Degrees = 0.0
@@ -51,9 +47,6 @@ class BaseRotator(Module, Rotator, FitsHeaderProvider, ABC):
         zero: Degrees = 0.0
         """Position angle at mechanical 0, until `sync_position_angle` finds a better one."""
         tolerance: Annotated[Degrees, Meta(gt=0)] = 0.1
-        extra_time: Duration = 5.0
-        answer_time: Duration = 5.0
-        poll_period: Duration = 30.0
 
     config: Config
     _zero: Degrees = 0.0
@@ -70,15 +63,11 @@ class BaseRotator(Module, Rotator, FitsHeaderProvider, ABC):
     async def begin_turn(self, mechanical: Degrees) -> None:
         """Start to turn."""
 
-    @abstractmethod
-    async def halt(self) -> None:
-        """Stop at once."""
-
     # state
 
     async def on_start(self) -> None:
         """Reach the rotator once before serving."""
-        self._stopped = asyncio.Event()
+        await super().on_start()
         self._zero = await in_thread(_read_zero, self._file, self.config.zero)
         await self._look()
 
@@ -172,11 +161,6 @@ class BaseRotator(Module, Rotator, FitsHeaderProvider, ABC):
         self._zero = zero
         await self._look()
 
-    async def stop(self) -> None:
-        """Stop at once; the job under way ends with `Cancelled`."""
-        self._stopped.set()
-        await self._command_halt()
-
     def estimate_set_position_angle(self, angle: PositionAngle) -> Seconds:
         """From half a turn, which is the longest way."""
         return _TURN / 2 / self.config.rate
@@ -190,40 +174,12 @@ class BaseRotator(Module, Rotator, FitsHeaderProvider, ABC):
         self._stopped.clear()
         reading = await self._look()
         expected = abs(mechanical - reading.mechanical) / self.config.rate
-        try:
-            await answered(self.begin_turn(mechanical), self.config.answer_time, str(self.address), "begin to turn")
-            await self._arrived(mechanical, expected * MARGIN + patient(self.config.extra_time, 2.0))
-        except BaseException:
-            await self._halt_quietly()
-            raise
-
-    async def _arrived(self, mechanical: Degrees, patience: Seconds) -> None:
-        ends = clock.time() + patience
-        while True:
-            reading = await self._look()
-            if self._stopped.is_set():
-                raise Cancelled(f"{self.address} was stopped")
-            if not reading.moving:
-                break
-            if clock.time() >= ends:
-                raise DeviceTimeout(
-                    f"{self.address} still turns after {patience:.0f} s; look at its motor", device=str(self.address)
-                )
-            await clock.wait_for_event(self._stopped, _POLL)
+        reading = await self._travel(self.begin_turn(mechanical), expected)
         if abs(math.remainder(reading.mechanical - mechanical, _TURN)) > self.config.tolerance:
             raise DeviceError(
                 f"{self.address} stands at {reading.mechanical:.2f} deg, not at {mechanical:.2f} deg; look at it",
                 device=str(self.address),
             )
-
-    async def _command_halt(self) -> None:
-        await answered(self.halt(), self.config.answer_time, str(self.address), "stop")
-
-    async def _halt_quietly(self) -> None:
-        try:
-            await self._command_halt()
-        except PytelError as error:
-            self.log.warning("it could not be stopped: %s", error)
 
     # header cards
 

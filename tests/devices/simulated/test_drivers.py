@@ -358,6 +358,24 @@ def test_the_focuser_keeps_base_and_offset_apart_also_over_a_restart(play: Play)
     play(scenario)
 
 
+def test_a_damaged_offset_of_a_focuser_is_an_error_in_words(play: Play, caplog: pytest.LogCaptureFixture) -> None:
+    async def scenario(site: Site) -> None:
+        runtime = await site.start(SimulatedFocuser, "focuser")
+        await site.client.find(Focuser).set_focus_offset(0.5)
+        await runtime.stop()
+        (kept,) = site.info.state_dir.rglob("offset.json")
+        kept.write_text("0.5}", encoding="utf-8")
+        await site.start(SimulatedFocuser, "focuser")
+        assert "offset.json is damaged" in caplog.text
+        with pytest.raises(NotReady, match="remove it"):
+            await site.client.find(Focuser).set_focus(10.0)
+        kept.unlink()
+        await clock.sleep(60)
+        await site.client.find(Focuser).set_focus(10.0)
+
+    play(scenario)
+
+
 @pytest.mark.parametrize(("fault", "error"), [("stuck", DeviceError), ("hang", DeviceTimeout)])
 def test_a_focuser_that_fails_is_named(play: Play, fault: str, error: type[DeviceError]) -> None:
     async def scenario(site: Site) -> None:

@@ -176,7 +176,13 @@ def _zero_point(
     good = np.flatnonzero(~flux.doubtful & ((sources.flags & ~1) == 0) & (flux.flux > 0))[:_COMPARED]
     mine, magnitudes = _matched(sources, good, solution, stars, settings.star_limit)
     try:
-        return find_zero_point(flux.flux[mine], flux.error[mine], magnitudes, number(header, "EXPTIME") or 0.0)
+        return find_zero_point(
+            flux.flux[mine],
+            flux.error[mine],
+            magnitudes,
+            number(header, "EXPTIME") or 0.0,
+            common_error=flux.correction_error,
+        )
     except NoZeroPoint as error:
         remarks.append(error.message)
         return None

@@ -12,20 +12,9 @@ from pytel.base.errors import InvalidParams
 from pytel.bus.address import Address
 from pytel.bus.contract import Role
 from pytel.module.faults import Found, KeyPath
+from pytel.services.alpaca_management import DeviceKind
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-DeviceKind = Literal[
-    "camera",
-    "covercalibrator",
-    "dome",
-    "filterwheel",
-    "focuser",
-    "observingconditions",
-    "rotator",
-    "safetymonitor",
-    "switch",
-    "telescope",
-]
 THIS_HOST = ("127.0.0.0/8", "::1/128")
 
 

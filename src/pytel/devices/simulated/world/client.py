@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from pytel.base.errors import ConnectionLost, DeviceTimeout, PytelError
-from pytel.bus.control_socket import reachable
+from pytel.base.unix_sockets import reachable
 from pytel.devices.simulated.world.wire import LONGEST_LINE, SOCKET, Reply, Request
 
 ANSWER_WITHIN = 10.0

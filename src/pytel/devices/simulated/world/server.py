@@ -18,7 +18,7 @@ from pytel.base import clock
 from pytel.base.errors import InvalidRequest, PytelError, wrap
 from pytel.base.lock import directory_lock
 from pytel.base.threads import in_thread, shutdown_threads
-from pytel.bus.control_socket import reachable
+from pytel.base.unix_sockets import listen_at
 from pytel.devices.simulated.world.wire import LONGEST_LINE, SOCKET, Reply, Request, Setup
 from pytel.devices.simulated.world.world import World
 
@@ -38,10 +38,8 @@ class WorldServer:
 
     async def run(self, path: Path) -> None:
         """Serve until stopped or left alone."""
-        await in_thread(_remove, path)
-        with reachable(path) as name:
-            server = await asyncio.start_unix_server(self._accept, name, limit=LONGEST_LINE)
-        await in_thread(path.chmod, 0o600)
+        listener = await in_thread(listen_at, path)
+        server = await asyncio.start_unix_server(self._accept, sock=listener, limit=LONGEST_LINE)
         try:
             await self._until_over()
         finally:
