@@ -88,6 +88,8 @@ def test_other_options_than_those_it_was_begun_with_are_refused(tmp_path: Path) 
         DemoFolder(options(tmp_path / "night", seed=2)).prepare()
     with pytest.raises(ConfigError, match=r"begun with virtual true, not false"):
         DemoFolder(options(tmp_path / "night", virtual=False)).prepare()
+    with pytest.raises(ConfigError, match=r"begun with guided false, not true"):
+        DemoFolder(options(tmp_path / "night", guided=True)).prepare()
 
 
 @pytest.mark.parametrize("fresh", [False, True])

@@ -11,6 +11,7 @@ import pytest
 
 from pytel.cli.demo.folder import DemoFolder
 from pytel.cli.demo.options import DemoOptions
+from pytel.imaging.fits import read_header
 
 from .conftest import PYTEL, start, wait_for
 
@@ -46,6 +47,29 @@ def test_a_night_is_observed_and_its_folder_takes_no_second(tmp_path: Path) -> N
     done = subprocess.run([*PYTEL, *demo(folder)], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1
     assert "has a finished demonstration of 1 night" in done.stderr
+
+
+def test_a_guided_night_acquires_its_targets_and_guides_on_its_frames(tmp_path: Path) -> None:
+    made = DemoFolder(DemoOptions(out=tmp_path / "guided", virtual=True, guided=True))
+    made.prepare()
+    text = made.site_file.read_text()
+    for whole, small in (
+        ("simulation:\n", "simulation:\n  camera: {width: 1024, height: 1024}\n"),
+        (", window: {x: 512, y: 512, width: 1024, height: 1024}", ""),
+    ):
+        assert text.count(whole) == 1
+        text = text.replace(whole, small)
+    made.site_file.write_text(text)
+    folder = made.path
+    done = subprocess.run([*PYTEL, *demo(folder), "--guided"], capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = json.loads((folder / "night.json").read_text())
+    assert len(report["exposures"]) >= 100
+    assert report["open_shutter_fraction"] > 0.6
+    headers = [read_header(folder / "images" / exposure["path"]) for exposure in report["exposures"]]
+    guided = [header for header in headers if header["GUIDSTAT"] == "guiding"]
+    assert len(guided) > 0.7 * len(headers)
+    assert list((folder / "images").glob("*/*acquisition*.fits"))
 
 
 def test_after_a_kill_the_same_command_goes_on(tmp_path: Path) -> None:

@@ -175,7 +175,7 @@ def test_no_block_is_left_out() -> None:
         ("devices.md", "console"): 4,
         ("pointing-model.md", "yaml"): 1,
         ("first-night.md", ""): 1,
-        ("first-night.md", "console"): 4,
+        ("first-night.md", "console"): 5,
         ("guiding.md", "yaml"): 2,
         ("foreign-systems.md", "yaml"): 3,
         ("http-bus.md", "yaml"): 2,
@@ -339,6 +339,18 @@ def test_the_demonstration_over_xmpp(folder: Path) -> None:
     try:
         site.wait_until_ready(asking)
         assert "SimulatedTelescope" in run(asking, folder)
+    finally:
+        site.stop()
+    assert "The roof is closed." in site.output()
+
+
+@pytest.mark.slow
+def test_the_demonstration_by_the_stars(folder: Path) -> None:
+    command, asking = block_with("first-night.md", "--guided").commands
+    site = Site(f"{command} --headless", folder)
+    try:
+        site.wait_until_ready("pytel modules --state guided")
+        assert "status" in run(asking, folder)
     finally:
         site.stop()
     assert "The roof is closed." in site.output()

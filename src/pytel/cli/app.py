@@ -269,6 +269,9 @@ def demo(
     ] = 60.0,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where everything is written.")] = Path("demo-night"),
     compress: Annotated[bool, typer.Option("--compress", help="Write Rice-compressed .fits.fz files.")] = False,
+    guided: Annotated[
+        bool, typer.Option("--guided", help="Acquire each target by the stars, and guide on the science frames.")
+    ] = False,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Throw away what an earlier demonstration left there.")
     ] = False,
@@ -298,6 +301,7 @@ def demo(
         seed=seed,
         rate=rate,
         compress=compress,
+        guided=guided,
         fresh=fresh,
         bus=bus,
         server=server,

@@ -22,6 +22,10 @@ SUTHERLAND = Location(latitude=-32.38, longitude=20.81, elevation=1771.0)
 VIRTUAL_START = datetime(2026, 6, 15, 14, 0, tzinfo=UTC)
 BEFORE_DUSK = timedelta(minutes=10)
 XMPP_PORT = 5222
+GUIDED = """  acquisition: {type: plate-solving-acquisition}
+  guider: {type: science-frame-guider}
+"""
+"""Left out as a rule: to measure all frames takes a night half as long again."""
 
 
 class DemoNote(msgspec.Struct, frozen=True):
@@ -32,6 +36,7 @@ class DemoNote(msgspec.Struct, frozen=True):
     compress: bool
     start: datetime
     bus: str = "local"
+    guided: bool = False
 
 
 class DemoFolder:
@@ -111,7 +116,7 @@ class DemoFolder:
             raise ConfigError(f"{self.path} is not empty and no demonstration: choose another --out")
 
     def _refuse_other(self, note: DemoNote) -> None:
-        for name in ("virtual", "seed", "compress", "bus"):
+        for name in ("virtual", "seed", "compress", "bus", "guided"):
             there, wanted = getattr(note, name), getattr(self._options, name)
             if there != wanted:
                 raise ConfigError(
@@ -130,7 +135,7 @@ class DemoFolder:
     def _new_note(self) -> DemoNote:
         options = self._options
         start = VIRTUAL_START if options.virtual else _before_dusk(datetime.now(UTC))
-        return DemoNote(options.virtual, options.seed, options.compress, start, options.bus)
+        return DemoNote(options.virtual, options.seed, options.compress, start, options.bus, options.guided)
 
     def _find_port_anew(self) -> None:
         """Take another port for the server where somebody else has the one of last time."""
@@ -159,6 +164,7 @@ class DemoFolder:
             "@COMPRESS@": compress,
             "@WEATHER@": weather,
             "@BUS@": self._bus_text(note),
+            "@GUIDED@": GUIDED if note.guided else "",
         }
         for mark, text in pairs.items():
             template = template.replace(mark, text)

@@ -17,6 +17,7 @@ class DemoOptions(msgspec.Struct, frozen=True, kw_only=True):
     seed: int = 1
     rate: float = 60.0
     compress: bool = False
+    guided: bool = False
     fresh: bool = False
     bus: str = "local"
     server: str = "prosody"
