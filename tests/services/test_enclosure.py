@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable
 from pathlib import Path
 from typing import Any
@@ -278,13 +279,19 @@ def test_closing_goes_on_when_its_caller_goes_away(night: Night) -> None:
     night(scenario)
 
 
-async def test_on_a_fast_clock_it_opens_and_closes_without_false_alarms(tmp_path: Path) -> None:
+@pytest.mark.parametrize("standstill", [0.0, 0.6])
+async def test_on_a_fast_clock_it_opens_and_closes_without_false_alarms(tmp_path: Path, standstill: float) -> None:
+    """Also when the computer stands still, in real seconds, until long after the closing should have been seen."""
     with clock.using(clock.ScaledClock(START.timestamp(), clock.real_time(), 60.0)):
         site = Observatory(tmp_path)
         await site.open_up()
         try:
             await site.opened()
-            await site.job().close()
+            closing = asyncio.ensure_future(awaited(site.job().close()))
+            while site.hardware.direction() >= 0:  # noqa: ASYNC110 - at the very moment it begins
+                await asyncio.sleep(0)
+            time.sleep(standstill)  # noqa: ASYNC251 - the loop shall stand still
+            await closing
             assert site.hardware.opening() == 0.0
             assert not site.times_of("ErrorRaised")
         finally:

@@ -224,7 +224,7 @@ class BaseEnclosure(Module, Enclosure, ABC):
         self.publish(EnclosureClosing(reasons=reasons))
 
     def _report_late(self) -> None:
-        if self._guard.is_late and not self._incident and self._drive.reading.status is not EnclosureStatus.CLOSED:
+        if self._guard.is_late() and not self._incident and self._drive.reading.status is not EnclosureStatus.CLOSED:
             text = f"{self.address} was told to close and is not seen to close; look at it"
             self._incident.complain(DeviceError(text, device=str(self.address)))
 
