@@ -85,6 +85,7 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
     await bus.open(echo, Card(interfaces=("urn:pytel:interface:Echo:1",), boot="b"))
     socket = ControlSocket(tmp_path / "state" / "control.sock", hub.bus(Address("cli"), is_proxy=True), "here")
     await socket.start()
+    await socket.listen()
     opened = House(socket, bus, echo)
     yield opened
     await opened.close()
@@ -235,6 +236,7 @@ async def test_a_path_too_long_for_a_socket_address(tmp_path: Path) -> None:
     deep = tmp_path / ("d" * 100) / ("e" * 100)
     socket = ControlSocket(deep / "control.sock", LocalHub().bus(Address("cli"), is_proxy=True), "here")
     await socket.start()
+    await socket.listen()
 
     def ask() -> Any:
         with reach_site(deep) as client:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,8 +13,11 @@ import pytest
 
 from pytel.base import clock, virtual
 from pytel.base.errors import ConfigError, ConnectionLost
+from pytel.base.threads import in_thread
 from pytel.bus.address import Address
 from pytel.bus.contract import CallOptions, Publication
+from pytel.bus.local import LocalHub
+from pytel.cli.client import NoSite, reach_site
 from pytel.cli.site_process import SiteProcess, refuse_unknown, running_site
 from pytel.devices.simulated.hardware import connect_world
 from pytel.interfaces.weather import WeatherStation
@@ -126,6 +132,37 @@ def test_the_hardware_is_there_only_while_the_site_runs(tmp_path: Path) -> None:
         return True
 
     assert virtual.run(look(), start=NOON)
+
+
+async def test_who_gets_in_finds_that_the_site_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the first moment at which its socket is there; a bus may be slow to join."""
+    here = await in_thread(site, tmp_path)
+    at_once = LocalHub.bus
+
+    def slow(hub: LocalHub, address: Address, *, is_proxy: bool = False) -> Any:
+        bus = at_once(hub, address, is_proxy=is_proxy)
+        joins = bus.open
+
+        async def joined_later(*arguments: Any) -> None:
+            await asyncio.sleep(0.3)
+            await joins(*arguments)
+
+        monkeypatch.setattr(bus, "open", joined_later)
+        return bus
+
+    monkeypatch.setattr(LocalHub, "bus", slow)
+
+    def ask_at_once() -> list[dict[str, Any]]:
+        ends = time.monotonic() + 60.0
+        while time.monotonic() < ends:
+            with contextlib.suppress(NoSite), reach_site(here.info.state_dir) as client:
+                entries: list[dict[str, Any]] = client.call("site.list_modules")
+                return entries
+        raise TimeoutError("the socket does not come")
+
+    asking = asyncio.create_task(in_thread(ask_at_once))
+    async with running_site(here, ["weather"]):
+        assert [entry["address"] for entry in await asking] == ["weather", "safety", "roof", "telescope"]
 
 
 def test_unknown_names_are_refused(tmp_path: Path) -> None:

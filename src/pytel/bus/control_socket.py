@@ -54,15 +54,16 @@ class ControlSocket:
         self._server: asyncio.Server | None = None
         self._clients: set[asyncio.Task[None]] = set()
 
-    async def start(self, *, listening: bool = True) -> None:
-        """Join the bus and listen (on the virtual clock nobody can call: then only join).
+    async def start(self) -> None:
+        """Join the bus."""
+        await self.bus.open(Mute(), NOBODY)
+        self.door.open()
+
+    async def listen(self) -> None:
+        """Take callers from now on.
 
         What is left of an earlier socket of this path is removed: the site's lock says that it is dead.
         """
-        await self.bus.open(Mute(), NOBODY)
-        self.door.open()
-        if not listening:
-            return
         await in_thread(self.path.parent.mkdir, parents=True, exist_ok=True)
         listener = await in_thread(listen_at, self.path)
         self._server = await asyncio.start_unix_server(self._accept, sock=listener, limit=MAX_LINE)

@@ -139,8 +139,11 @@ async def running_site(site: SiteFile, only: Sequence[str] = (), *, door: bool =
         supervisor, bus = supervised(site)
         control = ControlSocket(site.info.state_dir / SOCKET, bus, site.info.name)
         process = SiteProcess(site, supervisor, bus)
-        await control.start(listening=door)
+        await control.start()
         try:
+            await supervisor.open()
+            if door:  # only now: whoever gets in finds that the site answers
+                await control.listen()
             await supervisor.start(only)
             yield process
         finally:

@@ -34,9 +34,14 @@ class LocalSupervisor(Supervisor):
         """The modules that run, by address."""
         return dict(self._running)
 
+    async def open(self) -> None:
+        """Answer as `site`, before any module starts."""
+        self._desk = await open_desk(self, self.hub.bus(ADDRESS))
+
     async def start(self, only: Sequence[str] = ()) -> None:
         """Start the modules of the site file, or `only` some."""
-        self._desk = await open_desk(self, self.hub.bus(ADDRESS))
+        if self._desk is None:
+            await self.open()
         await asyncio.gather(*(self._start_reported(spec) for spec in self._chosen(only)))
 
     async def _start_reported(self, spec: ModuleSpec) -> None:
@@ -104,6 +109,7 @@ class LocalSupervisor(Supervisor):
                 await self._stop_reported(runtime)
         if self._desk is not None:
             await self._desk.stop()
+            self._desk = None
 
     async def _stop_reported(self, runtime: ModuleRuntime) -> None:
         try:

@@ -58,9 +58,14 @@ class ProcessSupervisor(Supervisor):
         """The modules that are kept running."""
         return [address for address, process in self._of.items() if str(address) in process.wanted]
 
+    async def open(self) -> None:
+        """Answer as `site`, before any module starts."""
+        self._desk = await open_desk(self, self._make_bus(ADDRESS))
+
     async def start(self, only: Sequence[str] = ()) -> None:
         """Start the modules of the site file, or `only` some; what runs already is taken over."""
-        self._desk = await open_desk(self, self._make_bus(ADDRESS))
+        if self._desk is None:
+            await self.open()
         await self._end_strangers()
         for process in self._processes.values():
             process.take_over()
@@ -105,6 +110,7 @@ class ProcessSupervisor(Supervisor):
             await process.close()
         if self._desk is not None:
             await self._desk.stop()
+            self._desk = None
 
     def _entry(self, spec: ModuleSpec) -> ModuleEntry:
         address, process = str(spec.address), self._of[spec.address]

@@ -48,6 +48,10 @@ class Supervisor(ABC):
         """The modules that run, or that are kept running."""
 
     @abstractmethod
+    async def open(self) -> None:
+        """Answer as `site`, before any module starts."""
+
+    @abstractmethod
     async def start(self, only: Sequence[str] = ()) -> None:
         """Start the modules of the site file (those that are not `autostart: false`), or `only` some.
 
