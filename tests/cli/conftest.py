@@ -59,7 +59,7 @@ def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
         return subprocess.Popen([*PYTEL, *arguments], cwd=folder, stdout=output, stderr=output, text=True)
 
 
-def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str], folder: Path, seconds: float = 20) -> None:
+def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str], folder: Path, seconds: float = 60) -> None:
     """Wait for something that the process should bring about."""
     end = time.monotonic() + seconds
     while not condition():
@@ -75,7 +75,7 @@ def running(site_folder: Path) -> Iterator[Path]:
     wait_for(lambda: "is running" in (site_folder / "output").read_text(), process, site_folder)
     yield site_folder
     process.send_signal(signal.SIGTERM)
-    assert process.wait(10) == 0, (site_folder / "output").read_text()
+    assert process.wait(60) == 0, (site_folder / "output").read_text()
     assert "has stopped" in (site_folder / "output").read_text()
     assert not (site_folder / "state" / "control.sock").exists()
 

@@ -84,16 +84,21 @@ def run(command: str, folder: Path, seconds: float = 100) -> str:
     return done.stdout
 
 
-def watch(command: str, folder: Path, seconds: float) -> str:
-    """Run a command until Ctrl-C."""
-    with subprocess.Popen(
-        shlex.split(command), cwd=folder, env=_environment(), stdout=subprocess.PIPE, text=True
-    ) as process:
-        time.sleep(seconds)
+def watch(command: str, folder: Path, word: str) -> str:
+    """Run a command until it has said a word, or for a few seconds; then Ctrl-C."""
+    seen = folder / "watched"
+    environment = {**_environment(), "PYTHONUNBUFFERED": "1"}
+    ends = time.monotonic() + (60.0 if word else 6.0)
+    with (
+        seen.open("w") as out,
+        subprocess.Popen(shlex.split(command), cwd=folder, env=environment, stdout=out) as process,
+    ):
+        while time.monotonic() < ends and not (word and word in seen.read_text()):
+            time.sleep(0.2)
         process.send_signal(signal.SIGINT)
-        output, _ = process.communicate(timeout=20)
+        process.wait(60)
     assert process.returncode == 0, command
-    return output
+    return seen.read_text()
 
 
 def _environment() -> dict[str, str]:
@@ -150,13 +155,13 @@ def start(folder: Path) -> Iterator[Callable[[str], Site]]:
         site.stop()
 
 
-def talk(block: Block, folder: Path, seconds: float = 3) -> dict[str, str]:
-    """Give all commands of a block to a running site; the output of each."""
+def talk(block: Block, folder: Path, word: str = "") -> dict[str, str]:
+    """Give all commands of a block to a running site, a watching one until it says a word; the output of each."""
     said = {}
     for command in block.commands:
         if command.split()[0] in ELSEWHERE:
             continue
-        said[command] = watch(command, folder, seconds) if command.startswith("pytel watch") else run(command, folder)
+        said[command] = watch(command, folder, word) if command.startswith("pytel watch") else run(command, folder)
     return said
 
 
@@ -377,7 +382,7 @@ def test_the_module_of_the_tutorial_runs(folder: Path, start: Callable[[str], Si
     check, begin = block_with("write-a-module.md", "pytel check").commands
     assert "is fine: 3 modules" in run(check, folder)
     start(begin)
-    said = talk(block_with("write-a-module.md", "pytel watch Notified"), folder, seconds=9)
+    said = talk(block_with("write-a-module.md", "pytel watch Notified"), folder, "subject=Dew")
     assert "DewWatch" in said["pytel modules"]
     assert "subject=Dew" in said["pytel watch Notified"]
 

@@ -231,7 +231,7 @@ async def rpc_call(client: aiohttp.ClientSession, method: str, params: Any = Non
         return await response.json()
 
 
-async def until(condition: Callable[[], Any], seconds: float = 10.0) -> None:
+async def until(condition: Callable[[], Any], seconds: float = 30.0) -> None:
     """Wait for something."""
 
     async def ask() -> Any:
@@ -240,7 +240,7 @@ async def until(condition: Callable[[], Any], seconds: float = 10.0) -> None:
     await until_so(ask, seconds)
 
 
-async def until_so(condition: Callable[[], Awaitable[Any]], seconds: float = 10.0, pause: float = 0.02) -> None:
+async def until_so(condition: Callable[[], Awaitable[Any]], seconds: float = 30.0, pause: float = 0.02) -> None:
     """Wait for something that has to be asked for."""
     async with asyncio.timeout(seconds):
         for _ in itertools.count():

@@ -290,7 +290,7 @@ async def test_with_a_certificate_it_speaks_tls(tmp_path: Path) -> None:
             assert (await rpc_call(client, "lamp.who_asks"))["result"] == "gateway/anna observer"
             async with client.ws_connect("/ws") as socket:
                 await socket.send_json({"jsonrpc": "2.0", "id": 1, "method": "session.info"})
-                assert (await socket.receive_json(timeout=10))["result"]["name"] == "anna"
+                assert (await socket.receive_json(timeout=30))["result"]["name"] == "anna"
             async with client.post("/session", json={"name": "anna", "password": PASSWORDS["anna"]}) as response:
                 assert response.headers["Set-Cookie"].startswith("__Host-pytel=")
                 assert "Strict-Transport-Security" in response.headers

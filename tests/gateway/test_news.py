@@ -19,7 +19,7 @@ async def ask(socket: aiohttp.ClientWebSocketResponse, method: str, **params: An
     """Ask and return the answer; what is told meanwhile goes into `socket.told`."""
     await socket.send_json({"jsonrpc": "2.0", "id": method, "method": method, "params": params})
     while True:
-        message = await socket.receive_json(timeout=10)
+        message = await socket.receive_json(timeout=30)
         if message.get("id") == method:
             return message
 
@@ -27,7 +27,7 @@ async def ask(socket: aiohttp.ClientWebSocketResponse, method: str, **params: An
 async def next_told(socket: aiohttp.ClientWebSocketResponse, method: str) -> Any:
     """The parameters of the next notification of a kind."""
     while True:
-        message = await socket.receive_json(timeout=10)
+        message = await socket.receive_json(timeout=30)
         if message.get("method") == method:
             return message["params"]
 
@@ -37,12 +37,12 @@ async def test_calls_go_both_ways(house: House) -> None:
         assert (await ask(socket, "lamp.who_asks"))["result"] == "gateway/anna observer"
         assert (await ask(socket, "lamp.set_level", level=101))["error"]["data"]["name"] == "LimitExceeded"
         await socket.send_str("{")
-        assert (await socket.receive_json(timeout=10))["error"]["code"] == -32700
+        assert (await socket.receive_json(timeout=30))["error"]["code"] == -32700
         await socket.send_bytes(json.dumps({"jsonrpc": "2.0", "id": 5, "method": "session.info"}).encode())
-        assert (await socket.receive_json(timeout=10))["result"]["way"] == "basic"
+        assert (await socket.receive_json(timeout=30))["result"]["way"] == "basic"
         batch = [{"jsonrpc": "2.0", "id": number, "method": "lamp.who_asks"} for number in (1, 2)]
         await socket.send_json(batch)
-        assert [answer["id"] for answer in await socket.receive_json(timeout=10)] == [1, 2]
+        assert [answer["id"] for answer in await socket.receive_json(timeout=30)] == [1, 2]
         assert (await ask(socket, "events.subscribe", topics=5))["error"]["code"] == -32602
         assert (await ask(socket, "events.subscribe", since="x"))["error"]["code"] == -32602
 
@@ -110,7 +110,7 @@ async def test_silence_is_broken_by_a_heartbeat(house: House, monkeypatch: pytes
 async def test_a_message_that_is_too_large_ends_the_connection(house: House) -> None:
     async with house.client() as client, client.ws_connect("/ws") as socket:
         await socket.send_str(" " * ((1 << 20) + 1))
-        message = await socket.receive(timeout=10)
+        message = await socket.receive(timeout=30)
         assert message.type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR)
 
 
@@ -210,7 +210,7 @@ async def test_the_same_as_server_sent_events(house: House, monkeypatch: pytest.
 
 async def _until_line(response: aiohttp.ClientResponse, wanted: bytes) -> list[bytes]:
     lines: list[bytes] = []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while wanted not in (lines or [b""])[-1]:
             lines.append(await response.content.readline())
             assert lines[-1], "the stream has ended"
@@ -223,7 +223,7 @@ async def test_the_gateway_stops_while_clients_read_along(house: House) -> None:
     await ask(socket, "events.subscribe")
     stream = await client.get("/events")
     await house.supervisor.stop_module("gateway")
-    while (message := await socket.receive(timeout=10)).type is aiohttp.WSMsgType.TEXT:
+    while (message := await socket.receive(timeout=30)).type is aiohttp.WSMsgType.TEXT:
         pass
     assert message.type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED)
     stream.close()

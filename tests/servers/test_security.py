@@ -99,7 +99,7 @@ async def test_a_new_password_ends_the_sessions_of_the_old_one_and_the_same_one_
     name = fresh_name()
     async with accounts(server, name) as passwords, client(server, name, passwords[name]) as one:
         await in_thread(server.set_password, name, passwords[name])
-        await one.plugin["xep_0199"].send_ping(JID(server.domain), timeout=10)
+        await one.plugin["xep_0199"].send_ping(JID(server.domain), timeout=30)
         await in_thread(server.set_password, name, "another password")
         await asyncio.wait_for(one.closed.wait(), 10)
         assert "authentication" in await _refusal(Client(server, name, passwords[name]))

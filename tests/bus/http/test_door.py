@@ -205,7 +205,7 @@ async def raw(http_site: HttpSite, request: bytes, pieces: int = 1, pause: float
         for begin in range(0, max(1, len(request)), step):
             writer.write(request[begin : begin + step])
             await asyncio.sleep(pause)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             return await reader.read()
     except ConnectionError:
         return b"reset"

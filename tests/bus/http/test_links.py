@@ -33,13 +33,13 @@ CARD = Card(interfaces=(), boot="boot-1")
 async def test_a_pulled_cable_is_noticed_and_calls_then_fail_at_once(
     http_site: HttpSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "SILENCE", 1.5)
+    monkeypatch.setattr(client, "SILENCE", 3.0)
     monkeypatch.setattr(client, "CONNECT_TIMEOUT", 0.5)
     monkeypatch.setattr(app, "HEARTBEAT", 0.3)
     await http_site.member("callee", endpoint := Endpoint())
     caller = await http_site.member("caller")
     line = http_site.lines[Address("callee")]
-    await asyncio.sleep(2.0)
+    await asyncio.sleep(4.0)
     assert len(caller.peers()) == 2  # heartbeats keep a quiet link alive
     line.is_stalled = True
     await until(lambda: len(caller.peers()) == 1)
