@@ -55,7 +55,7 @@ def connected(device: Device) -> Device:
 @pytest.mark.slow
 async def test_it_is_found_and_tells_its_devices(site: AlpacaSite) -> None:
     def look() -> None:
-        assert site.address in discovery.search_ipv4(numquery=2, timeout=3)
+        assert site.address in discovery.search_ipv4(numquery=1, timeout=2)
         assert management.apiversions(site.address) == [1]
         assert "sutherland" in management.description(site.address)["ServerName"]
         found = management.configureddevices(site.address)
