@@ -204,18 +204,20 @@ def test_start_stop_restart(in_folder: Path) -> None:
 
 
 def test_watch_shows_what_happens(in_folder: Path) -> None:
-    process = subprocess.Popen([*PYTEL, "watch", "--json", "Focuser"], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    first = json.loads(process.stdout.readline())
-    assert first["kind"] == "state"
-    mover = threading.Thread(target=pytel, args=("call", "focuser.set_focus", "7"))
-    mover.start()
-    seen = [json.loads(process.stdout.readline())["data"]["status"] for _ in range(2)]
-    mover.join()
-    assert seen == ["moving", "idle"]
-    process.send_signal(signal.SIGINT)
-    assert process.wait(60) == 0
-    process.stdout.close()
+    with subprocess.Popen([*PYTEL, "watch", "--json", "Focuser"], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            first = json.loads(process.stdout.readline())
+            assert first["kind"] == "state"
+            mover = threading.Thread(target=pytel, args=("call", "focuser.set_focus", "7"))
+            mover.start()
+            seen = [json.loads(process.stdout.readline())["data"]["status"] for _ in range(2)]
+            mover.join()
+            assert seen == ["moving", "idle"]
+            process.send_signal(signal.SIGINT)
+            assert process.wait(60) == 0
+        finally:
+            process.kill()
 
 
 def test_watch_of_a_kind_that_nobody_publishes(in_folder: Path) -> None:

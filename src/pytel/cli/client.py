@@ -6,7 +6,10 @@ import contextlib
 import itertools
 import json
 import os
+import select
 import socket
+import time
+from collections import deque
 from collections.abc import Iterator
 from contextvars import ContextVar
 from pathlib import Path
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
 SOCKET = "control.sock"
 PLACES = (Path(), Path("state"), Path("demo-night/state"))
 """Where a running site is looked for, unless --state or PYTEL_STATE says."""
+_STRETCH = 0.25
+_PIECE = 1 << 16
 
 
 class NoSite(ConnectionLost):
@@ -77,7 +82,11 @@ class SiteClient:
 
     def __init__(self, connection: socket.socket) -> None:
         self._socket = connection
-        self._file = self._socket.makefile("rb")
+        self._readable = select.poll()
+        self._readable.register(connection, select.POLLIN)
+        self._lines: deque[bytes] = deque()
+        self._begun = bytearray()
+        """Of the line that comes after those."""
         self._ids = itertools.count(1)
 
     def __enter__(self) -> SiteClient:
@@ -88,7 +97,6 @@ class SiteClient:
 
     def close(self) -> None:
         """Hang up."""
-        self._file.close()
         self._socket.close()
 
     def call(self, method: str, params: Any = None, timeout: float = 90.0) -> Any:
@@ -97,7 +105,7 @@ class SiteClient:
         request = {"jsonrpc": "2.0", "id": identity, "method": method, "params": {} if params is None else params}
         self._socket.settimeout(timeout)
         self._send(request)
-        for message in self._messages():
+        for message in self._messages(timeout):
             if message.get("id") == identity and "method" not in message:
                 break
         else:
@@ -109,8 +117,7 @@ class SiteClient:
     def news(self, topics: list[str] | None = None) -> Iterator[dict[str, Any]]:
         """States and events as they come, until the site goes away."""
         self.call("events.subscribe", {"topics": topics})
-        self._socket.settimeout(None)
-        for message in self._messages():
+        for message in self._messages(None):
             if "method" in message:
                 yield {"kind": message["method"], **message["params"]}
 
@@ -125,14 +132,30 @@ class SiteClient:
         except OSError as error:
             raise ConnectionLost(f"the site went away: {error.strerror}") from error
 
-    def _messages(self) -> Iterator[dict[str, Any]]:
+    def _messages(self, timeout: float | None) -> Iterator[dict[str, Any]]:
+        """What comes, until the site goes away. Raises `Timeout` when nothing comes for so long."""
         while True:
-            try:
-                line = self._file.readline()
-            except TimeoutError:
-                raise Timeout("the site does not answer") from None
-            except OSError as error:
-                raise ConnectionLost(f"the site went away: {error.strerror}") from error
-            if not line:
+            while self._lines:
+                yield json.loads(self._lines.popleft())
+            piece = self._receive(timeout)
+            if not piece:
                 return
-            yield json.loads(line)
+            first, *others = piece.split(b"\n")
+            self._begun += first
+            for other in others:
+                self._lines.append(bytes(self._begun))
+                self._begun = bytearray(other)
+
+    def _receive(self, timeout: float | None) -> bytes:
+        """The next bytes; none when the site has gone away.
+
+        It waits in short stretches: Python forgets a Ctrl-C that falls between its look for one and a wait without end.
+        """
+        ends = None if timeout is None else time.monotonic() + timeout
+        try:
+            while not self._readable.poll(1000 * _STRETCH):
+                if ends is not None and time.monotonic() > ends:
+                    raise Timeout("the site does not answer")
+            return self._socket.recv(_PIECE)
+        except OSError as error:
+            raise ConnectionLost(f"the site went away: {error.strerror}") from error
