@@ -69,10 +69,16 @@ class BaseFilterWheel(Module, FilterWheel, FitsHeaderProvider, ABC):
         await self._look()
 
     def capabilities(self) -> list[Capabilities]:
-        """Tell the filters."""
-        offsets = self.config.focus_offsets
+        """Tell the filters; nothing before they are known."""
+        if not self._names:
+            return []
+        offsets = self.focus_offsets()
         filters = tuple(Filter(name=name, focus_offset=offsets.get(name, 0.0)) for name in self._names)
         return [FilterWheelCapabilities(filters=filters)]
+
+    def focus_offsets(self) -> dict[str, Millimetres]:
+        """How far each filter shifts the focus; one that is not named does not."""
+        return self.config.focus_offsets
 
     @every("poll_period")
     async def poll(self) -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from pytel.base.units import Millimetres
 from pytel.devices.simulated.connection import SimulatedDevice, connect_device, world_config
-from pytel.interfaces.filterwheel import Filter, FilterWheelCapabilities
-from pytel.module import Capabilities
 from pytel.services.filterwheel import BaseFilterWheel, FilterWheelReading
 from pytel.services.fitted import fitted
 
@@ -20,12 +19,10 @@ class SimulatedFilterWheel(BaseFilterWheel):
         self.device = await connect_device(self, "filters")
         await super().on_start()
 
-    def capabilities(self) -> list[Capabilities]:
-        """Tell the filters with their offsets."""
+    def focus_offsets(self) -> dict[str, Millimetres]:
+        """What the simulated filters do to the focus, unless the site file says otherwise."""
         offsets = {slot.name: slot.focus_offset for slot in world_config(self.site).filters.filters}
-        offsets |= self.config.focus_offsets
-        filters = tuple(Filter(name=name, focus_offset=offsets.get(name, 0.0)) for name in self._names)
-        return [FilterWheelCapabilities(filters=filters)]
+        return offsets | self.config.focus_offsets
 
     async def read_wheel(self) -> FilterWheelReading:
         """Ask what is in the beam."""

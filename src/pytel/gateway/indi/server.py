@@ -17,6 +17,7 @@ from pytel.module.config import ModuleConfig
 from pytel.module.faults import Found
 from pytel.module.handlers import background
 from pytel.services import Module
+from pytel.services.patience import patiently
 
 if TYPE_CHECKING:
     from pytel.gateway.indi.offered import Offered
@@ -72,7 +73,7 @@ class IndiServer(Module):
         from indipyserver import IPyServer
 
         offered = self._offered()
-        devices = [await one.device() for one in offered]
+        devices = [await patiently(one.device) for one in offered]
         by_name = {one.name: one for one in offered}
         period = self.config.update_period
 
