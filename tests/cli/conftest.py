@@ -75,7 +75,7 @@ def running(site_folder: Path) -> Iterator[Path]:
     wait_for(lambda: "is running" in (site_folder / "output").read_text(), process, site_folder)
     yield site_folder
     process.send_signal(signal.SIGTERM)
-    assert process.wait(60) == 0, (site_folder / "output").read_text()
+    assert process.wait(10) == 0, (site_folder / "output").read_text()
     assert "has stopped" in (site_folder / "output").read_text()
     assert not (site_folder / "state" / "control.sock").exists()
 

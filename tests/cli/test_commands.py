@@ -184,7 +184,7 @@ def test_ctrl_c_cancels_a_long_call(in_folder: Path) -> None:
             break
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    _, error = process.communicate(timeout=60)
+    _, error = process.communicate(timeout=10)
     assert process.returncode == 130
     assert "focuser.set_focus was cancelled" in error
     jobs = json.loads(pytel("call", "--json", "focuser.job.list").output)
@@ -215,7 +215,7 @@ def test_watch_shows_what_happens(in_folder: Path) -> None:
             mover.join()
             assert seen == ["moving", "idle"]
             process.send_signal(signal.SIGINT)
-            assert process.wait(60) == 0
+            assert process.wait(10) == 0
         finally:
             process.kill()
 
@@ -227,7 +227,7 @@ def test_watch_of_a_kind_that_nobody_publishes(in_folder: Path) -> None:
 
 
 def test_a_second_run_in_the_same_directory_is_refused(in_folder: Path, pid: int) -> None:
-    done = subprocess.run([*PYTEL, "run", "site.yaml"], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([*PYTEL, "run", "site.yaml"], capture_output=True, text=True, timeout=20, check=False)
     assert done.returncode == 1
     assert f"already running in {in_folder / 'state'} as process {pid}" in done.stderr
 

@@ -164,7 +164,7 @@ def test_a_service_tells_systemd_how_it_fares(tmp_path: Path, tmp_path_factory: 
         assert process.wait(30) == 0
     finally:
         process.kill()
-        process.wait(60)
+        process.wait(10)
         notified.close()
     assert "<3>" in (tmp_path / "output").read_text()  # the journal knows an error when it sees one
 

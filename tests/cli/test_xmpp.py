@@ -133,7 +133,7 @@ def test_up_runs_until_it_is_stopped(prosody_site: Path, stop: signal.Signals) -
         assert "already running" in second.output
     finally:
         process.send_signal(stop)
-        assert process.wait(60) == 0
+        assert process.wait(20) == 0
     assert not server_is_up(site)
 
 

@@ -96,7 +96,7 @@ def watch(command: str, folder: Path, word: str) -> str:
         while time.monotonic() < ends and not (word and word in seen.read_text()):
             time.sleep(0.2)
         process.send_signal(signal.SIGINT)
-        process.wait(60)
+        process.wait(20)
     assert process.returncode == 0, command
     return seen.read_text()
 

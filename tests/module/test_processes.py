@@ -264,7 +264,7 @@ def start_supervisor(site: Site) -> subprocess.Popen[str]:
 
 def kill(process: subprocess.Popen[str]) -> None:
     process.kill()
-    process.wait(60)
+    process.wait(10)
     assert process.stdout is not None
     process.stdout.close()
 

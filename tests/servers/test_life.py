@@ -157,7 +157,7 @@ def test_it_ends_with_its_parent(kind: Kind, tmp_path: Path) -> None:
     descriptor = os.pidfd_open(server_pid)
     try:
         parent.send_signal(signal.SIGKILL)
-        parent.wait(60)
+        parent.wait(10)
         import select
 
         assert select.select([descriptor], [], [], 20)[0], "the server outlived its parent"

@@ -25,6 +25,7 @@ SOCKET = "control.sock"
 PLACES = (Path(), Path("state"), Path("demo-night/state"))
 """Where a running site is looked for, unless --state or PYTEL_STATE says."""
 _STRETCH = 0.25
+"""Seconds of one wait for the site."""
 _PIECE = 1 << 16
 
 
@@ -85,8 +86,8 @@ class SiteClient:
         self._readable = select.poll()
         self._readable.register(connection, select.POLLIN)
         self._lines: deque[bytes] = deque()
-        self._begun = bytearray()
-        """Of the line that comes after those."""
+        self._rest = b""
+        """The line that has begun and not ended."""
         self._ids = itertools.count(1)
 
     def __enter__(self) -> SiteClient:
@@ -140,11 +141,8 @@ class SiteClient:
             piece = self._receive(timeout)
             if not piece:
                 return
-            first, *others = piece.split(b"\n")
-            self._begun += first
-            for other in others:
-                self._lines.append(bytes(self._begun))
-                self._begun = bytearray(other)
+            *lines, self._rest = (self._rest + piece).split(b"\n")
+            self._lines.extend(lines)
 
     def _receive(self, timeout: float | None) -> bytes:
         """The next bytes; none when the site has gone away.
