@@ -35,6 +35,8 @@ PATIENCE = 60.0
 async def offering(folder: Path, **config: Any) -> AsyncIterator[tuple[Observatory, IndiClient]]:
     """A simulated site whose devices are offered, and a client."""
     site, port = default_site(), free_port()
+    # How far the telescope has to go depends on the time of day: half the sky in seconds.
+    site["simulation"]["telescope"] = {"slew_rate": 30.0, "acceleration": 15.0}
     site["modules"]["indi"] = {"type": "indi-server", "listen": f"127.0.0.1:{port}", "update_period": 0.2, **config}
     async with Observatory(site, directory=folder) as observatory:
         client = IndiClient(f"127.0.0.1:{port}")
